@@ -207,8 +207,8 @@ async fn who_is_new_or_deleted_is_noticed_and_who_is_not_read_is_not() {
             .unwrap();
         domain()
             .modify_by_ldap(&format!(
-                "dn: CN=newcomer,{unit}\nchangetype: add\nobjectClass: user\n\
-                 sAMAccountName: newcomer\nmail: n@x.example\n\
+                "dn: CN=watched.newcomer,{unit}\nchangetype: add\nobjectClass: user\n\
+                 sAMAccountName: watched.newcomer\nmail: n@x.example\n\
                  userAccountControl: 544\n\n"
             ))
             .unwrap();
@@ -217,7 +217,9 @@ async fn who_is_new_or_deleted_is_noticed_and_who_is_not_read_is_not() {
         assert_eq!(people(told), 1, "once, and nobody else");
         let before = told.count();
         domain()
-            .modify_by_ldap(&format!("dn: CN=newcomer,{unit}\nchangetype: delete\n\n"))
+            .modify_by_ldap(&format!(
+                "dn: CN=watched.newcomer,{unit}\nchangetype: delete\n\n"
+            ))
             .unwrap();
         told.until("the deletion", |told| told.count() > before)
             .await;

@@ -746,6 +746,8 @@ struct Observer {
     saw_active: Option<Timestamp>,
     /// When somebody changed something by hand.
     by_hand: Vec<Timestamp>,
+    /// To whom somebody gave access back by hand.
+    given_back: BTreeSet<Email>,
     held: Option<(Digest, Vec<Change>)>,
     /// What limits alone held since when, where that was all that would have been taken away.
     all_held: Option<(Timestamp, FingerprintSet)>,
@@ -791,6 +793,7 @@ impl Observer {
             copied: vec![],
             saw_active: None,
             by_hand: vec![],
+            given_back: BTreeSet::new(),
             held: None,
             all_held: None,
             used: BTreeSet::new(),
@@ -849,16 +852,7 @@ impl Observer {
         if is_another && copy.is_none() {
             self.run.ledger.count_used(&used);
         }
-        // What stands in for a lost one is written by a run, which has looked at the members by then.
-        if !is_another || copy.is_some() {
-            self.kept.push(Kept {
-                digest: self.run.ledger.digest(),
-                bytes: self.run.ledger.to_bytes(),
-                ours: self.ours.clone(),
-                dismissed: self.dismissed.clone(),
-                approved: self.approved.clone(),
-            });
-        }
+        let is_copy = copy.is_some();
         if let Some(copy) = copy {
             // What it knows, and nothing that came later.
             self.copied.push(self.now);
@@ -874,6 +868,17 @@ impl Observer {
             self.dismissed.clear();
             self.approved = Seen::default();
             self.reached.records_lost += 1;
+        }
+        // There is none before a run wrote it, which has looked at the members by then; nor of what stands in for a
+        // lost one.
+        if !self.runs.is_empty() && (!is_another || is_copy) {
+            self.kept.push(Kept {
+                digest: self.run.ledger.digest(),
+                bytes: self.run.ledger.to_bytes(),
+                ours: self.ours.clone(),
+                dismissed: self.dismissed.clone(),
+                approved: self.approved.clone(),
+            });
         }
     }
 
@@ -906,6 +911,9 @@ impl Observer {
                 }
                 ByHand::TakeFrom(group, n) => {
                     self.taken.insert((*group, email(*n)));
+                }
+                ByHand::Restore(n) => {
+                    self.given_back.insert(Email::of_member(&email(*n)));
                 }
                 _ => {}
             }
@@ -1031,6 +1039,8 @@ impl Observer {
             && step.approves == Approves::Nothing
             && step.record == Record::Kept
             && self.times(None) == 1
+            // What went by a clock that was ahead counts for longer, and ends at another time.
+            && self.wrong.is_empty()
             && self.is_remembered();
         let before = self.all_held.take();
         let before = before.filter(|(since, changes)| {
@@ -1119,9 +1129,17 @@ impl Observer {
             let member = members.find(|member| member.external_id.as_ref() == Some(own));
             member.map(|member| member.status != MemberStatus::Revoked)
         };
-        for n in (0..PEOPLE).filter(|n| source.is_disabled(*n)) {
+        for n in 0..PEOPLE {
             let own = id(&format!("d:p{n}"));
             let (was, is) = (access(before, &own), access(&self.organization, &own));
+            if !source.is_disabled(n) {
+                // Whoever is active, and has access, has it back: what they lose later is another loss.
+                let is_active = source.people[n] == Entry::Is(AccountState::Active);
+                if is_active && is == Some(true) {
+                    self.dismissed.remove(own.as_str());
+                }
+                continue;
+            }
             let known = self.dismissed.contains(own.as_str());
             // Whoever was invited by hand had access before they were linked.
             let now = self.organization.content.members.iter();
@@ -1466,9 +1484,14 @@ impl Observer {
                 EvidenceKind::Absent => self.policy.offboarding.limit.losses(base),
                 EvidenceKind::Disabled => self.policy.offboarding.disabled_limit.disabled(base),
             };
+            // Who had their access back and lost it again looks to an older record as on the day of the copy.
+            let is_unseen = |email: &&Email| {
+                self.copied.iter().any(|at| *at > since) && self.given_back.contains(*email)
+            };
             let access = recent()
                 .filter(|loss| loss.kind == kind && loss.what == What::Access)
-                .map(|loss| &loss.email);
+                .map(|loss| &loss.email)
+                .filter(|email| !is_unseen(email));
             let access: BTreeSet<&Email> = access.collect();
             let wrong = self.wrong.iter().any(|at| *at > since);
             prop_assert!(
