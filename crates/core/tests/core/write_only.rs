@@ -1,6 +1,7 @@
 //! A server that takes imports and can't be read.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use directory_sync_core::directory::Email;
 use directory_sync_core::organization::model::Organization;
@@ -100,6 +101,15 @@ impl Server {
             memory: MembershipCache::default(),
             ledger,
             ..self
+        }
+    }
+
+    /// What another process knows that has a copy of all that is kept.
+    fn copy(&self) -> Self {
+        Self {
+            memory: MembershipCache::from_bytes(&self.memory.to_bytes()).unwrap(),
+            ledger: self.ledger.clone(),
+            policy: self.policy.clone(),
         }
     }
 
@@ -436,6 +446,74 @@ fn revocations_are_a_share_of_those_who_have_access() {
     );
     let again = server.sync(&leavers(3));
     assert_eq!(again.digest, run.digest, "held until approved");
+}
+
+/// The server tells nobody who is gone: what a limit counts are the runs of one record alone.
+#[test]
+fn what_somebody_else_took_away_is_not_seen_there_and_its_own_runs_count() {
+    // Eight in a group, and four others.
+    let company = |outside: Range<usize>, disabled: Range<usize>| {
+        let inside = (0..8).filter(|n| !outside.contains(n));
+        let inside: Vec<String> = inside.map(|n| format!("p{n}")).collect();
+        let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
+        let people = (0..12).fold(directory(), |people, n| {
+            let (id, email) = (format!("p{n}"), format!("p{n}@example.com"));
+            match disabled.contains(&n) {
+                true => people.disabled(&id, &email),
+                false => people.person(&id, &email),
+            }
+        });
+        people.group("g", "Group", &inside)
+    };
+    let all = company(0..0, 0..0);
+    let mut server = Server::new();
+    server.policy.offboarding.limit = Limit::Count(2);
+    server.policy.offboarding.disabled_limit = Limit::Count(2);
+    server.sync(&all);
+    assert_eq!(changes(&server.sync(&all)), [""; 0]);
+    let (mut copy, by_hand) = (server.copy(), server.copy());
+
+    let two = ["Revoke p8", "Revoke p9", "UpdateGroup g"];
+    let run = server.sync(&company(0..2, 8..10));
+    assert!(run.held.is_none());
+    assert_eq!(changes(&run), two);
+    // Of the same people another two: the copy takes as many again, and delays no dismissal for the first.
+    let run = copy.sync(&company(2..4, 10..12));
+    assert!(run.held.is_none(), "so give both one state folder");
+    assert_eq!(changes(&run), ["Revoke p10", "Revoke p11", "UpdateGroup g"]);
+    assert_eq!(
+        row(&run, "g").unwrap(),
+        ["p0", "p1", "p4", "p5", "p6", "p7"]
+    );
+    let run = server.sync(&company(0..4, 8..12));
+    let why = run.held.expect("two more are too many").why;
+    assert!(
+        matches!(
+            why[..],
+            [
+                HeldBecause::Absent {
+                    members: 2,
+                    earlier: 2,
+                    limit: 2
+                },
+                HeldBecause::Disabled {
+                    members: 2,
+                    earlier: 2,
+                    limit: 2
+                },
+            ]
+        ),
+        "{why:?}"
+    );
+
+    // Whom somebody took over by hand isn't known any more, and that is nobody's loss either.
+    let mut server = by_hand.never_sends(&["p10@example.com", "p11@example.com"]);
+    for _ in 0..2 {
+        assert_eq!(changes(&server.sync(&all)), [""; 0]);
+    }
+    let run = server.sync(&company(0..2, 8..10));
+    assert!(run.held.is_none(), "{:?}", run.held);
+    assert_eq!(changes(&run), two);
 }
 
 #[test]
