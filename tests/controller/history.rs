@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 use directory_sync_testing::faults::{FailingRequests, Fault};
 use directory_sync_testing::world::*;
 
-async fn records(world: &World) -> Vec<Record> {
+pub async fn records(world: &World) -> Vec<Record> {
     let api: Api<ConfigMap> = Api::namespaced(world.client.clone(), &world.namespace);
     let map = api.get_opt("staff-history").await.unwrap();
     let data = map.and_then(|map| map.binary_data).unwrap_or_default();

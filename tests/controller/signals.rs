@@ -6,6 +6,9 @@ use directory_sync::api::DirectorySync;
 use directory_sync::api::annotations::SYNC_REQUESTED_AT;
 use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync::api::status::WatchMethod;
+use directory_sync::controller::Timing;
+use directory_sync::sync::history::RunTrigger;
+use directory_sync::sync::plan::Kind;
 use serde_json::{Value, json};
 use simulators::fault::{Fault, Way};
 use simulators::organization::Status;
@@ -280,6 +283,80 @@ async fn whoever_gets_a_new_account_after_the_old_one_was_disabled_is_named_and_
     settled(&operator).await;
     assert_eq!(told(), 1, "once");
     assert_eq!(world.revoked(), 1);
+    operator.stop().await.unwrap();
+}
+
+/// What made the runs come that revoked somebody, the earliest first.
+async fn revoked_by(world: &World) -> Vec<RunTrigger> {
+    let records = crate::history::records(world).await;
+    let revocations = records
+        .iter()
+        .rev()
+        .filter(|one| one.action == Kind::Revoke);
+    revocations.map(|one| one.trigger).collect()
+}
+
+/// The tokens of an old key stay good for a while: the client from before could go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_changed_secret_or_config_map_nobody_is_revoked_before_a_run_with_the_new_ones() {
+    let world = World::with_signals("fast-lane-secret").await;
+    let authority = world.slapd.authority().pem();
+    let trust = |pem: &str| {
+        let authorities = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "corp-ca", "namespace": world.namespace},
+            "data": {"ca.crt": pem},
+        });
+        world.apply(&authorities);
+    };
+    trust(&authority);
+    // Nothing but a signal makes the operator look.
+    let timing = Timing {
+        reference_poll: Duration::from_secs(10 * 60),
+        ..quick()
+    };
+    let operator = world.operator_with(timing, None);
+    let mut source = source(&world.slapd.ldaps_url());
+    source["ldap"]["tls"] = json!({"caBundleRef": {"name": "corp-ca"}});
+    let limit = json!({"disabledLimit": "100%"});
+    world.resource("staff", json!({"source": source, "offboarding": limit}));
+    world.until("staff", "watched", is_watched).await;
+    settled(&operator).await;
+
+    world.organization.rotate_secret("the-second-key");
+    world.secret("org", "the-second-key");
+    world.slapd.modify(&disable(1)).unwrap();
+    eventually("a revocation", || world.revoked() == 1).await;
+    settled(&operator).await;
+    assert_eq!(revoked_by(&world).await, [RunTrigger::ReferenceChanged]);
+    trust(&format!("The same as before.\n{authority}"));
+    world.slapd.modify(&disable(2)).unwrap();
+    eventually("another revocation", || world.revoked() == 2).await;
+    let runs = settled(&operator).await;
+    let by_runs = [RunTrigger::ReferenceChanged; 2];
+    assert_eq!(revoked_by(&world).await, by_runs);
+
+    // A key that isn't good yet, or somebody else's: the run fails, and nobody goes by the good one from before.
+    world.secret("org", "the-third-key");
+    world.slapd.modify(&disable(3)).unwrap();
+    eventually("a run", || operator.runs("staff") > runs).await;
+    let runs = settled(&operator).await;
+    world.slapd.modify(&disable(4)).unwrap();
+    assert_eq!(settled(&operator).await, runs);
+    assert_eq!(reason_of(&world.get("staff").await), "OrganizationRefused");
+    assert_eq!(world.revoked(), 2);
+    world.organization.rotate_secret("the-third-key");
+    world.annotate("staff", SYNC_REQUESTED_AT, "now").await;
+    eventually("both revocations", || world.revoked() == 4).await;
+    let runs = settled(&operator).await;
+    let by_runs = [&by_runs[..], &[RunTrigger::Requested; 2]].concat();
+    assert_eq!(revoked_by(&world).await, by_runs);
+
+    // Once a run was made with all of them, nobody waits for another.
+    world.slapd.modify(&disable(5)).unwrap();
+    eventually("a revocation", || world.revoked() == 5).await;
+    eventually("the run that confirms it", || operator.runs("staff") > runs).await;
+    assert_eq!(revoked_by(&world).await.last(), Some(&RunTrigger::FastLane));
     operator.stop().await.unwrap();
 }
 
