@@ -276,12 +276,7 @@ async fn argo_cd_installs_orders_judges_heals_and_prunes() {
     let argo_cd = ArgoCd::start(&world, &parts, sandbox.folder());
     sandbox.say("Argo CD is ready");
 
-    let staff = |spec: Value| {
-        let mut manifest = world.manifest("staff");
-        let all = manifest["spec"].as_object_mut().unwrap();
-        all.extend(spec.as_object().unwrap().clone());
-        manifest.to_string()
-    };
+    let staff = |spec: Value| crate::staff(&world, &spec);
     let after = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {

@@ -199,12 +199,7 @@ async fn flux_orders_judges_corrects_upgrades_and_prunes() {
     let flux = Flux::start(&world, &parts, sandbox.folder());
     sandbox.say("Flux is ready");
 
-    let staff = |spec: Value| {
-        let mut manifest = world.manifest("staff");
-        let all = manifest["spec"].as_object_mut().unwrap();
-        all.extend(spec.as_object().unwrap().clone());
-        manifest.to_string()
-    };
+    let staff = |spec: Value| crate::staff(&world, &spec);
     let after = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "after", "namespace": NAMESPACE}, "data": {"everybody": "is in sync"},

@@ -39,6 +39,14 @@ fn example(file: &str) -> Vec<Value> {
         .collect()
 }
 
+/// The resource as Git has it, with these fields of its spec.
+fn staff(world: &World, spec: &Value) -> String {
+    let mut manifest = world.manifest("staff");
+    let all = manifest["spec"].as_object_mut().unwrap();
+    all.extend(spec.as_object().unwrap().clone());
+    manifest.to_string()
+}
+
 /// An object as it is now; null: there is none.
 fn get(world: &World, kind: &str, namespace: &str, name: &str) -> Value {
     let arguments = [

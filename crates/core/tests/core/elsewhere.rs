@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use directory_sync_core::sync::guard::{HeldBecause, guard};
+use directory_sync_core::sync::guard::{GuardedPlan, HeldBecause, guard};
 use directory_sync_core::sync::history::Record;
 use directory_sync_core::sync::ledger::Ledger;
 use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::Kind;
-use directory_sync_core::sync::policy::{Limit, OffboardingAction};
+use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
 use directory_sync_core::sync::undo::{RunChoice, Scope, Sides, draft, select};
 use directory_sync_core_testing::{ModelOrganization, Run, TestDirectory};
 use jiff::Timestamp;
@@ -248,6 +248,30 @@ fn whom_a_run_links_hide_no_losses() {
     );
 }
 
+/// Takes back the run `first`, of which these are the records, as far as limits let it.
+pub fn take_back(
+    run: &mut Run,
+    organization: &mut ModelOrganization,
+    records: &[Record],
+    policy: &Policy,
+) -> GuardedPlan {
+    let choice = RunChoice::Id("first".to_owned());
+    let selected = select(records, &choice, &Scope::default(), None).unwrap();
+    let sides = Sides {
+        content: &organization.content,
+        memberships: &HashMap::new(),
+        collections: &HashMap::new(),
+        ledger: &run.ledger,
+        policy,
+    };
+    let undo = draft(&selected, &sides);
+    let undo = guard(undo.plan, policy, &run.ledger, run.now, None);
+    run.ledger.before(&undo, run.now);
+    organization.apply(&undo.approved);
+    run.ledger.after(&undo, &FailedChanges::default());
+    undo
+}
+
 #[test]
 fn whose_id_an_undo_took_out_isnt_lost() {
     let (mut run, mut organization) = with_five_strangers();
@@ -271,21 +295,8 @@ fn whose_id_an_undo_took_out_isnt_lost() {
             serde_json::from_value(json).unwrap()
         })
         .collect();
-    let choice = RunChoice::Id("first".to_owned());
-    let selected = select(&records, &choice, &Scope::default(), None).unwrap();
-    let sides = Sides {
-        content: &organization.content,
-        memberships: &HashMap::new(),
-        collections: &HashMap::new(),
-        ledger: &run.ledger,
-        policy: &policy,
-    };
-    let undo = draft(&selected, &sides);
-    let undo = guard(undo.plan, &policy, &run.ledger, run.now, None);
+    let undo = take_back(&mut run, &mut organization, &records, &policy);
     assert_eq!(undo.approved.counts_by_kind(), [(Kind::Unlink, 5)]);
-    run.ledger.before(&undo, run.now);
-    organization.apply(&undo.approved);
-    run.ledger.after(&undo, &FailedChanges::default());
 
     // The one who leaves goes at once: nobody else has lost anything within the day.
     run.now += hours(1);

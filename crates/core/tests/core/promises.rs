@@ -1,21 +1,18 @@
 //! Sentences of docs/safety.md that no other story is about.
 
-use std::collections::HashMap;
-
 use directory_sync_core::organization::model::MemberStatus;
-use directory_sync_core::sync::guard::{GuardedPlan, HeldBecause, guard};
+use directory_sync_core::sync::guard::{GuardedPlan, HeldBecause};
 use directory_sync_core::sync::history::Record;
 use directory_sync_core::sync::ledger::Ledger;
-use directory_sync_core::sync::memberships::FailedChanges;
 use directory_sync_core::sync::plan::Kind;
 use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction};
-use directory_sync_core::sync::undo::{RunChoice, Scope, Sides, draft, select};
 use directory_sync_core_testing::{
     ModelOrganization, TestDirectory, directory, organization, policy,
 };
 use jiff::SignedDuration;
 use serde_json::json;
 
+use crate::elsewhere::take_back;
 use crate::guard::{NOON, hours, limited, members, people, since};
 use crate::{changes, unlimited};
 
@@ -197,21 +194,8 @@ fn whoever_an_undo_gave_access_back_counts_for_no_limit_while_they_are_held() {
         })
         .collect();
     run.now += hours(25);
-    let choice = RunChoice::Id("first".to_owned());
-    let selected = select(&records, &choice, &Scope::default(), None).unwrap();
-    let sides = Sides {
-        content: &organization.content,
-        memberships: &HashMap::new(),
-        collections: &HashMap::new(),
-        ledger: &run.ledger,
-        policy: &policy,
-    };
-    let undo = draft(&selected, &sides);
-    let undo = guard(undo.plan, &policy, &run.ledger, run.now, None);
+    let undo = take_back(&mut run, &mut organization, &records, &policy);
     assert_eq!(undo.approved.counts_by_kind(), [(Kind::Restore, 5)]);
-    run.ledger.before(&undo, run.now);
-    organization.apply(&undo.approved);
-    run.ledger.after(&undo, &FailedChanges::default());
     // The five are held, and as many others lose access as on any other day.
     run.now += hours(1);
     let others = run.sync(&company(10), &mut organization, &policy);
@@ -270,21 +254,8 @@ fn whom_an_undo_invites_again_raises_no_limit_and_uses_up_none() {
         })
         .collect();
     run.now += hours(1);
-    let choice = RunChoice::Id("first".to_owned());
-    let selected = select(&records, &choice, &Scope::default(), None).unwrap();
-    let sides = Sides {
-        content: &organization.content,
-        memberships: &HashMap::new(),
-        collections: &HashMap::new(),
-        ledger: &run.ledger,
-        policy: &policy,
-    };
-    let undo = draft(&selected, &sides);
-    let undo = guard(undo.plan, &policy, &run.ledger, run.now, None);
+    let undo = take_back(&mut run, &mut organization, &records, &policy);
     assert_eq!(undo.approved.counts_by_kind()[0], (Kind::Invite, 30));
-    run.ledger.before(&undo, run.now);
-    organization.apply(&undo.approved);
-    run.ledger.after(&undo, &FailedChanges::default());
     // Half of the thirty who were there before, and not of sixty.
     run.now += hours(1);
     let sixteen = run.plan(&people(0..76), &organization, &policy);
