@@ -142,7 +142,7 @@ impl<'a> Run<'a, '_> {
     fn updates(&self) -> impl Iterator<Item = (&'a Change, &'a Update)> + use<'a> {
         let changes = self.plan.changes.iter();
         changes.filter_map(|change| match change.group()? {
-            GroupAction::Update(update) => Some((change, update)),
+            GroupAction::Update(update) => Some((change, &**update)),
             _ => None,
         })
     }
@@ -1083,16 +1083,11 @@ impl Members {
     /// Who was in a group that is to be deleted, of those who are still members; `None` where that isn't
     /// known.
     fn in_deleted(&self, change: &Change) -> Option<HashSet<Uuid>> {
-        let Some(GroupAction::Delete {
-            members: Some(managed),
-            unmanaged,
-            ..
-        }) = change.group()
-        else {
+        let Some(GroupAction::Delete(deletion)) = change.group() else {
             return None;
         };
-        let managed = self.ids_of(managed);
-        Some(managed.chain(unmanaged.iter().copied()).collect())
+        let managed = self.ids_of(deletion.members.as_ref()?);
+        Some(managed.chain(deletion.unmanaged.iter().copied()).collect())
     }
 
     /// The import's row for a group with these members; `None` where one of them has no external id

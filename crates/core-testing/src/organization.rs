@@ -469,7 +469,7 @@ impl ModelOrganization {
                     .collect();
                 self.inside.insert(id(), members);
             }
-            GroupAction::Delete { .. } => {
+            GroupAction::Delete(_) => {
                 self.content.groups.retain(|known| known.id != id());
                 self.inside.remove(&id());
             }

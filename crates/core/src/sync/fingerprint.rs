@@ -212,9 +212,10 @@ fn of_change(change: &Change) -> Option<Fingerprint> {
             let text = format!("{text}\n{gaining}\n{}", named(Some(&access.losing), &[]));
             return Some(fingerprint("collections", id, Some(&text)));
         }
-        Action::Group(GroupAction::Delete {
-            members, unmanaged, ..
-        }) => ("delete-group", Some(named(members.as_deref(), unmanaged))),
+        Action::Group(GroupAction::Delete(deletion)) => {
+            let inside = named(deletion.members.as_deref(), &deletion.unmanaged);
+            ("delete-group", Some(inside))
+        }
         Action::Group(GroupAction::Rename { .. }) => {
             return Some(fingerprint("rename", id, Some(change.subject.label())));
         }

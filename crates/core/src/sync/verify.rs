@@ -112,7 +112,7 @@ impl<'a> Seen<'a> {
                 GroupAction::Unlink => {
                     group.is_none_or(|group| Some(group.id) != change.subject.id)
                 }
-                GroupAction::Delete { .. } => {
+                GroupAction::Delete(_) => {
                     let id = change.subject.id.as_ref();
                     id.is_none_or(|id| !self.group_ids.contains(id))
                 }

@@ -80,7 +80,7 @@ impl Context<'_> {
                 | MemberAction::Reinvite { .. } => false,
             },
             Action::Group(action) => match action {
-                GroupAction::Delete { .. } | GroupAction::SetCollections(_) => true,
+                GroupAction::Delete(_) | GroupAction::SetCollections(_) => true,
                 // Whoever has no seat yet doesn't come into it either.
                 GroupAction::Update(update) => {
                     !update.remove.is_empty() || !update.add.is_empty() && self.frees_seats()
@@ -215,17 +215,13 @@ impl Subject<'_> {
                         };
                         Some((format!("remove from group {name}"), why))
                     }
-                    GroupAction::Delete {
-                        evidence,
-                        members,
-                        unmanaged,
-                    } => {
-                        let inside = members.iter().flatten().any(|id| self.has(id))
-                            || unmanaged.iter().any(|id| self.ids.contains(id));
+                    GroupAction::Delete(deletion) => {
+                        let inside = deletion.members.iter().flatten().any(|id| self.has(id))
+                            || deletion.unmanaged.iter().any(|id| self.ids.contains(id));
                         inside.then(|| {
                             (
                                 format!("delete group {name}, which they are in"),
-                                because(reason, evidence),
+                                because(reason, &deletion.evidence),
                             )
                         })
                     }
@@ -323,8 +319,8 @@ fn of_group(action: &GroupAction, reason: &str) -> (String, String) {
             members(update.add.len()),
             members(update.remove.len())
         ),
-        GroupAction::Delete { evidence, .. } => {
-            return ("delete".to_owned(), because(reason, evidence));
+        GroupAction::Delete(deletion) => {
+            return ("delete".to_owned(), because(reason, &deletion.evidence));
         }
     };
     (what, reason.to_owned())

@@ -510,8 +510,8 @@ impl Held {
                 Action::Group(GroupAction::Update(update)) => {
                     people.extend(update.remove.iter().map(|leaving| &leaving.external_id));
                 }
-                Action::Group(GroupAction::Delete { members, .. }) => {
-                    people.extend(members.iter().flatten());
+                Action::Group(GroupAction::Delete(deletion)) => {
+                    people.extend(deletion.members.iter().flatten());
                 }
                 Action::Group(GroupAction::SetCollections(access)) => {
                     people.extend(&access.losing);
@@ -530,7 +530,7 @@ impl Held {
 
     /// How many groups would be deleted.
     pub fn groups(&self) -> usize {
-        let deleted = |change: &&Change| matches!(change.group(), Some(GroupAction::Delete { .. }));
+        let deleted = |change: &&Change| matches!(change.group(), Some(GroupAction::Delete(_)));
         self.changes.iter().filter(deleted).count()
     }
 

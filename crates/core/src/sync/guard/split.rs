@@ -275,7 +275,7 @@ fn split_update(
     let waits = Change {
         subject: change.subject.clone(),
         reason: change.reason,
-        action: Action::Group(GroupAction::Update(held)),
+        action: Action::Group(GroupAction::Update(Box::new(held))),
     };
     ((!nothing_left).then_some(change), Some((waits, by)))
 }

@@ -229,7 +229,7 @@ impl Reasons {
                 let manage = self.gained_manage.filter(|_| access.gives_manage());
                 takes.or(manage).or(gives)
             }
-            Action::Group(GroupAction::Delete { .. }) => self
+            Action::Group(GroupAction::Delete(_)) => self
                 .everything
                 .or(self.access_by_kind(EvidenceKind::Absent))
                 .or(self.deletions)
@@ -315,11 +315,11 @@ impl Reasons {
             let update = Update {
                 remove: update.remove.iter().filter(is_held).cloned().collect(),
                 add: update.add.iter().filter(comes).cloned().collect(),
-                ..update.clone()
+                ..(**update).clone()
             };
             let is_empty = update.remove.is_empty() && update.add.is_empty();
             (!is_empty).then(|| Change {
-                action: Action::Group(GroupAction::Update(update)),
+                action: Action::Group(GroupAction::Update(Box::new(update))),
                 ..change.clone()
             })
         });
@@ -1037,16 +1037,14 @@ impl<'a> Losses<'a> {
                 }
                 self.groups.insert(id, leaving);
             }
-            Action::Group(GroupAction::Delete {
-                members, unmanaged, ..
-            }) if !reasons.sets_aside(change) => {
-                let absent: HashSet<&ExternalId> = members.iter().flatten().collect();
+            Action::Group(GroupAction::Delete(deletion)) if !reasons.sets_aside(change) => {
+                let absent: HashSet<&ExternalId> = deletion.members.iter().flatten().collect();
                 self.absent.extend(&absent);
-                self.unmanaged.extend(unmanaged);
+                self.unmanaged.extend(&deletion.unmanaged);
                 self.deleted.push(id);
                 let leaving = Leaving {
                     name: change.subject.label(),
-                    size: members.as_ref().map(Vec::len),
+                    size: deletion.members.as_ref().map(Vec::len),
                     absent,
                     deleted: true,
                     ..Leaving::default()

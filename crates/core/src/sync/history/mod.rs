@@ -346,7 +346,7 @@ fn new_record(
                 MemberAction::Revoke { .. } => {
                     record.status = subject.id.and_then(|id| names.status(id)).map(Into::into);
                 }
-                MemberAction::SetRole(role) => record.role = Some(role.into()),
+                MemberAction::SetRole(role) => record.role = Some((&**role).into()),
                 MemberAction::Reinvite { nth, .. } => record.nth = Some(*nth),
                 MemberAction::Unlink => record.from = Some(subject.external_id.as_str().into()),
                 MemberAction::Link | MemberAction::Restore => {}
@@ -383,11 +383,9 @@ fn new_record(
                     });
                     record.removed = leaving.collect();
                 }
-                GroupAction::Delete {
-                    members, unmanaged, ..
-                } => {
-                    let managed = members.iter().flatten().map(|id| names.person(id));
-                    let unmanaged = unmanaged.iter().map(|id| names.member(*id));
+                GroupAction::Delete(deletion) => {
+                    let managed = deletion.members.iter().flatten().map(|id| names.person(id));
+                    let unmanaged = deletion.unmanaged.iter().map(|id| names.member(*id));
                     let all = managed.chain(unmanaged).map(|person| Removed {
                         person,
                         evidence: None,
@@ -424,7 +422,9 @@ fn groups_of(plan: &Plan, change: &Change) -> Vec<GroupName> {
     });
     // By the time that a group is deleted they are out of it.
     let deleted = plan.changes.iter().filter(|change| match change.group() {
-        Some(GroupAction::Delete { members, .. }) => members.iter().flatten().any(|one| one == id),
+        Some(GroupAction::Delete(deletion)) => {
+            deletion.members.iter().flatten().any(|one| one == id)
+        }
         _ => false,
     });
     let deleted = deleted.map(|change| GroupName {

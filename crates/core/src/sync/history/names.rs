@@ -28,7 +28,7 @@ impl<'a> Names<'a> {
                     | Action::Group(
                         GroupAction::Create { .. }
                             | GroupAction::Update(_)
-                            | GroupAction::Delete { .. }
+                            | GroupAction::Delete(_)
                     )
             )
         };

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Ledger;
 use crate::organization::collection::{AccessChange, CollectionAccess};
 use crate::sync::memberships::FailedChanges;
-use crate::sync::plan::{AccessKey, Change, CollectionsChange, GroupAction, Plan, access_key};
+use crate::sync::plan::{AccessKey, Change, GroupAction, Plan, access_key};
 
 /// So many times it is kept that a group has access to a collection from a run. What isn't is not taken back.
 pub const GIVEN_ACCESS_MAX: usize = 5_000;
@@ -80,11 +80,11 @@ fn keys(
     change: &Change,
     which: impl Fn(&AccessChange) -> Option<CollectionAccess>,
 ) -> Vec<AccessKey> {
-    let (Some(GroupAction::SetCollections(CollectionsChange { changes, .. })), Some(group)) =
+    let (Some(GroupAction::SetCollections(access)), Some(group)) =
         (change.group(), change.subject.id)
     else {
         return vec![];
     };
-    let access = changes.iter().filter_map(which);
+    let access = access.changes.iter().filter_map(which);
     access.map(|access| access_key(group, access)).collect()
 }

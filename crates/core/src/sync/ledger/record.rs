@@ -15,7 +15,7 @@ use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
 use crate::sync::plan::{
-    Action, Change, GroupAction, Kind, MemberAction, Plan, Revocations as _, RuleId, Update,
+    Action, Change, GroupAction, Kind, MemberAction, Plan, Revocations as _, RuleId,
 };
 
 impl Ledger {
@@ -502,9 +502,7 @@ impl Ledger {
     fn expect_back_in_groups(&mut self, plan: &Plan) {
         let mut added: HashSet<(Key, Key)> = HashSet::new();
         for change in &plan.changes {
-            if let Some(GroupAction::Create { add } | GroupAction::Update(Update { add, .. })) =
-                change.group()
-            {
+            if let Some(add) = change.group().and_then(GroupAction::added) {
                 let group = key(change.external_id());
                 added.extend(add.iter().map(|person| (key(person), group)));
             }
@@ -763,14 +761,12 @@ fn losses_by(
                 let losing = access.losing_keys();
                 losses.extend(losing.map(|person| (What::Role { person }, EvidenceKind::Absent)));
             }
-            Action::Group(GroupAction::Delete {
-                members, unmanaged, ..
-            }) if !approved.has(change) => {
+            Action::Group(GroupAction::Delete(deletion)) if !approved.has(change) => {
                 let group = key(id);
                 losses.push((What::Group { group }, EvidenceKind::Absent));
                 losses.extend(name_of(change, true));
-                let managed = members.iter().flatten().map(key);
-                let members = managed.chain(unmanaged.iter().copied().map(member_key));
+                let managed = deletion.members.iter().flatten().map(key);
+                let members = managed.chain(deletion.unmanaged.iter().copied().map(member_key));
                 let members = members.map(|person| What::Membership { person, group });
                 losses.extend(members.map(|what| (what, EvidenceKind::Absent)));
             }
@@ -843,8 +839,8 @@ impl Change {
         match &self.action {
             Action::Member(
                 MemberAction::Revoke { evidence } | MemberAction::Remove { evidence },
-            )
-            | Action::Group(GroupAction::Delete { evidence, .. }) => Some(evidence),
+            ) => Some(evidence),
+            Action::Group(GroupAction::Delete(deletion)) => Some(&deletion.evidence),
             Action::Group(GroupAction::SetCollections(access)) => access.evidence.as_ref(),
             Action::Member(MemberAction::SetRole(role)) => role.evidence.as_ref(),
             _ => None,

@@ -118,7 +118,7 @@ impl Repeat<'_> {
                     (Repeat::RelinkGroup(id), None),
                 ]
             }
-            Action::Group(GroupAction::Delete { .. }) => one(Repeat::DeleteGroup(id)),
+            Action::Group(GroupAction::Delete(_)) => one(Repeat::DeleteGroup(id)),
             Action::Group(GroupAction::SetCollections(access)) => {
                 let parts = access.changes.iter();
                 let parts = parts.map(|one| Repeat::Collection(id, one.id, one.to));
@@ -154,7 +154,7 @@ impl Repeat<'_> {
             Action::Member(MemberAction::Link | MemberAction::Reinvite { .. }) => vec![],
             Action::Member(MemberAction::SetRole(role)) => vec![Repeat::SetRole(id, role.from)],
             Action::Group(GroupAction::Create { .. }) => vec![Repeat::DeleteGroup(id)],
-            Action::Group(GroupAction::Delete { .. }) => vec![Repeat::MakeGroup(id)],
+            Action::Group(GroupAction::Delete(_)) => vec![Repeat::MakeGroup(id)],
             Action::Group(GroupAction::SetCollections(access)) => {
                 let parts = access.changes.iter();
                 parts

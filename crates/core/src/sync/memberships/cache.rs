@@ -9,8 +9,8 @@ use crate::directory::ExternalId;
 use crate::sync::change_set::ChangeSet;
 use crate::sync::hash::{person_hash, truncated};
 use crate::sync::plan::{
-    Action, CachedMembers, Change, DesiredGroup, Draft, Existing, GroupAction, GroupCache,
-    GroupState, Kind, MemberAction, Plan, RemovedMember, Update,
+    CachedMembers, Change, DesiredGroup, Draft, Existing, GroupAction, GroupCache, GroupState,
+    Kind, MemberAction, Plan, RemovedMember,
 };
 use crate::sync::sent::{SendResult, SentState};
 
@@ -318,12 +318,7 @@ impl MembershipCache {
 fn added(plan: &Plan) -> HashMap<&ExternalId, Vec<ExternalId>> {
     let changes = plan.changes.iter();
     changes
-        .filter_map(|change| match &change.action {
-            Action::Group(
-                GroupAction::Create { add } | GroupAction::Update(Update { add, .. }),
-            ) => Some((change.external_id(), add.clone())),
-            _ => None,
-        })
+        .filter_map(|change| Some((change.external_id(), change.group()?.added()?.to_vec())))
         .collect()
 }
 

@@ -44,6 +44,9 @@ pub enum Name {
 }
 
 /// What is done.
+///
+/// What only a few changes have is behind a pointer: a first sync has a change for each person, and each
+/// takes the space of the largest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// With a member.
@@ -91,7 +94,7 @@ pub enum MemberAction {
         evidence: Evidence,
     },
     /// A member gets another role.
-    SetRole(RoleChange),
+    SetRole(Box<RoleChange>),
     /// The external id that a run gave to a member who had none is taken out by an undo. The member isn't
     /// managed from then on.
     Unlink,
@@ -197,21 +200,36 @@ pub enum GroupAction {
         from: Box<str>,
     },
     /// Members come into or leave a group.
-    Update(Update),
+    Update(Box<Update>),
     /// A group goes, and its access to collections with it.
-    Delete {
-        /// What says so.
-        evidence: Evidence,
-        /// Managed members in it, also those whose entry can't be identified in this run; `None` where
-        /// they weren't read.
-        members: Option<Vec<ExternalId>>,
-        /// All other members in it.
-        unmanaged: Vec<Uuid>,
-    },
+    Delete(Box<Deletion>),
     /// A group gets or loses access to collections.
-    SetCollections(CollectionsChange),
+    SetCollections(Box<CollectionsChange>),
     /// The same of a group as [`MemberAction::Unlink`].
     Unlink,
+}
+
+impl GroupAction {
+    /// Who comes into the group; `None` of actions that add nobody.
+    pub fn added(&self) -> Option<&[ExternalId]> {
+        match self {
+            Self::Create { add } => Some(add),
+            Self::Update(update) => Some(&update.add),
+            _ => None,
+        }
+    }
+}
+
+/// A group goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// What says so.
+    pub evidence: Evidence,
+    /// Managed members in it, also those whose entry can't be identified in this run; `None` where they
+    /// weren't read.
+    pub members: Option<Vec<ExternalId>>,
+    /// All other members in it.
+    pub unmanaged: Vec<Uuid>,
 }
 
 /// What changes of a group's access to collections.
@@ -400,7 +418,7 @@ impl Change {
                 GroupAction::Relink { .. } => Kind::RelinkGroup,
                 GroupAction::Rename { .. } => Kind::RenameGroup,
                 GroupAction::Update(_) => Kind::UpdateGroup,
-                GroupAction::Delete { .. } => Kind::DeleteGroup,
+                GroupAction::Delete(_) => Kind::DeleteGroup,
                 GroupAction::SetCollections(_) => Kind::SetCollections,
                 GroupAction::Unlink => Kind::UnlinkGroup,
             },
@@ -459,7 +477,7 @@ impl Change {
         self.reason.overwrites()
             || match &self.action {
                 Action::Member(MemberAction::Revoke { .. } | MemberAction::Remove { .. })
-                | Action::Group(GroupAction::Delete { .. }) => true,
+                | Action::Group(GroupAction::Delete(_)) => true,
                 Action::Group(GroupAction::Update(update)) => !update.remove.is_empty(),
                 Action::Member(MemberAction::SetRole(change)) => change.takes_away(),
                 Action::Group(GroupAction::SetCollections(change)) => change.takes_away(),
@@ -469,7 +487,7 @@ impl Change {
 
     /// By this the changes of a plan are sorted: what frees seats first, then what needs them,
     /// groups once their people are there, and what can't be undone last.
-    pub(crate) fn order(&self) -> (u8, &ExternalId) {
+    pub(crate) fn order(&self) -> (u8, &ExternalId, Kind) {
         let rank = match self.kind() {
             Kind::Revoke | Kind::Remove => 0,
             Kind::SetRole if self.takes_away() => 1,
@@ -487,7 +505,7 @@ impl Change {
             // Everything else names members and groups by the id.
             Kind::Unlink | Kind::UnlinkGroup => 12,
         };
-        (rank, self.external_id())
+        (rank, self.external_id(), self.kind())
     }
 }
 

@@ -202,13 +202,13 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
                 true => Reason::AccessCollectionsEnded,
                 false => Reason::AccessCollections,
             },
-            action: Action::Group(GroupAction::SetCollections(CollectionsChange {
+            action: Action::Group(GroupAction::SetCollections(Box::new(CollectionsChange {
                 changes: differences,
                 losing: if takes { losing() } else { vec![] },
                 gaining: if gives { gaining() } else { vec![] },
                 others: vec![],
                 evidence: takes.then_some(Evidence::OutOfScope(ScopeRule::AccessCollections)),
-            })),
+            }))),
         });
     }
     problems.extend(not_recorded(earlier, given));

@@ -64,7 +64,8 @@ impl Draft<'_> {
         problems
             .into_iter()
             .for_each(|problem| plan.problems.add(problem));
-        plan.changes.sort_by(|a, b| a.order().cmp(&b.order()));
+        plan.changes
+            .sort_unstable_by(|a, b| a.order().cmp(&b.order()));
         let rule = plan.account_rule.as_ref();
         let active_had_it = rule.is_some_and(|rule| rule.active_had_it);
         let gives = |change: &&Change| matches!(change.kind(), Kind::Restore | Kind::Invite);
@@ -138,14 +139,8 @@ fn compare(
         plan.changes.extend(change);
     }
     for change in &mut groups.changes {
-        if let (
-            Some(group),
-            Action::Group(GroupAction::Delete {
-                members: inside,
-                unmanaged,
-                ..
-            }),
-        ) = (change.subject.id, &mut change.action)
+        if let (Some(group), Action::Group(GroupAction::Delete(deletion))) =
+            (change.subject.id, &mut change.action)
             && let Some(read) = read.get(&group)
         {
             let mut managed = BTreeSet::new();
@@ -153,11 +148,11 @@ fn compare(
                 // Whoever isn't moved in this run loses the group with all others.
                 match members.get(member).or_else(|| all.get(member)) {
                     Some(id) if managed.insert(*id) => {}
-                    _ => unmanaged.push(*member),
+                    _ => deletion.unmanaged.push(*member),
                 }
             }
-            unmanaged.sort_unstable();
-            *inside = Some(managed.into_iter().cloned().collect());
+            deletion.unmanaged.sort_unstable();
+            deletion.members = Some(managed.into_iter().cloned().collect());
         }
     }
     collections::add_those_inside(
@@ -209,7 +204,8 @@ fn compare(
     plan.recognizes_nobody =
         !compared.people.recognizes_somebody && plan.counts.with_access + plan.counts.invited > 0;
     plan.roles = Some(roles::current(&compared.content.members));
-    plan.changes.extend(compared.people.changes);
+    let of_groups = std::mem::replace(&mut plan.changes, compared.people.changes);
+    plan.changes.extend(of_groups);
     plan.access = Some(collections::current(&compared.content.groups));
     plan.changes.extend(compared.roles);
     plan.changes.extend(access);
@@ -360,6 +356,9 @@ impl Comparison<'_> {
     /// known whose account theirs is.
     fn without_doubtful(&self, ids: Vec<ExternalId>) -> (Vec<ExternalId>, Vec<ExternalId>) {
         let doubtful = &self.compared.people.doubtful;
+        if doubtful.is_empty() {
+            return (ids, vec![]);
+        }
         ids.into_iter().partition(|id| !doubtful.contains(id))
     }
 
@@ -459,12 +458,12 @@ impl Comparison<'_> {
         let change = Change {
             subject: self.subject(Some(group)),
             reason: Reason::MembersChanged,
-            action: Action::Group(GroupAction::Update(Update {
+            action: Action::Group(GroupAction::Update(Box::new(Update {
                 add,
                 remove,
                 keep,
                 unmanaged,
-            })),
+            }))),
         };
         (state, Some(change))
     }

@@ -319,7 +319,7 @@ impl Draft<'_> {
         };
         changes
             .iter()
-            .filter(|change| matches!(change.group(), Some(GroupAction::Delete { .. })))
+            .filter(|change| matches!(change.group(), Some(GroupAction::Delete(_))))
             .filter_map(|change| change.subject.id)
     }
 

@@ -8,7 +8,7 @@ use crate::directory::{Evidence, ExternalId, ScopeRule};
 use crate::organization::model::Group;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::plan::unidentified::Protected;
-use crate::sync::plan::{Action, Change, GroupAction, Reason, Subject};
+use crate::sync::plan::{Action, Change, Deletion, GroupAction, Reason, Subject};
 use crate::sync::policy::Policy;
 use crate::sync::roster::{GroupEligibility, Roster, RosterGroup};
 use crate::text::sanitize;
@@ -174,11 +174,11 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
             decided.changes.push(Change {
                 subject: subject(external_id, &group.name, group),
                 reason,
-                action: Action::Group(GroupAction::Delete {
+                action: Action::Group(GroupAction::Delete(Box::new(Deletion {
                     evidence,
                     members: None,
                     unmanaged: vec![],
-                }),
+                }))),
             });
         }
     }

@@ -16,8 +16,8 @@ mod unidentified;
 mod write_only;
 
 pub use change::{
-    Action, Change, CollectionsChange, GroupAction, Kind, MemberAction, Name, Nth, RemovedMember,
-    RoleChange, RoleRow, Subject, Update, describe_role,
+    Action, Change, CollectionsChange, Deletion, GroupAction, Kind, MemberAction, Name, Nth,
+    RemovedMember, RoleChange, RoleRow, Subject, Update, describe_role,
 };
 pub(crate) use collections::{AccessKey, access_key};
 pub(crate) use draft::tally;

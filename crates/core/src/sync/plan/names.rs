@@ -63,13 +63,9 @@ impl Names {
                     ids.extend(&update.add);
                     ids.extend(update.remove.iter().map(|leaving| &leaving.external_id));
                 }
-                Some(GroupAction::Delete {
-                    members,
-                    unmanaged: others,
-                    ..
-                }) => {
-                    ids.extend(members.iter().flatten());
-                    unmanaged.extend(others);
+                Some(GroupAction::Delete(deletion)) => {
+                    ids.extend(deletion.members.iter().flatten());
+                    unmanaged.extend(&deletion.unmanaged);
                 }
                 _ => {}
             }

@@ -210,12 +210,12 @@ pub(super) fn decide(
         changes.push(Change {
             subject: Subject::person(id.clone(), member.email.clone(), Some(member.id)),
             reason,
-            action: Action::Member(MemberAction::SetRole(RoleChange {
+            action: Action::Member(MemberAction::SetRole(Box::new(RoleChange {
                 from: now,
                 to,
                 through: through(&rules, at, to),
                 evidence: lost.then_some(Evidence::OutOfScope(ScopeRule::AccessRoles)),
-            })),
+            }))),
         });
     }
     let mut problems: Vec<Problem> = rules

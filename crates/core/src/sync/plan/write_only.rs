@@ -548,7 +548,7 @@ impl<'a> Comparison<'a> {
                         false => Reason::MembersChanged,
                     };
                     let sent = former.is_some() || before.unsure || !is_empty(&update);
-                    sent.then_some((GroupAction::Update(update), reason))
+                    sent.then_some((GroupAction::Update(Box::new(update)), reason))
                 }
             };
             if let Some((action, reason)) = change {

@@ -371,7 +371,7 @@ impl<'a> ChangeRow<'a> {
                 self.evidence = Some(EvidenceRow::new(evidence));
             }
             MemberAction::SetRole(role) => {
-                self.role = Some(Box::new(role.into()));
+                self.role = Some(Box::new((&**role).into()));
                 self.evidence = role.evidence.as_ref().map(EvidenceRow::new);
             }
             MemberAction::Reinvite { nth, .. } => self.nth = Some(*nth),
@@ -400,15 +400,11 @@ impl<'a> ChangeRow<'a> {
                     .map(|leaving| emails.member(&leaving.external_id, Some(&leaving.evidence)));
                 self.remove = Some(sorted(leaving.collect()));
             }
-            GroupAction::Delete {
-                evidence,
-                members: inside,
-                unmanaged,
-            } => {
-                self.evidence = Some(EvidenceRow::new(evidence));
-                self.remove = inside.as_ref().map(|inside| {
+            GroupAction::Delete(deletion) => {
+                self.evidence = Some(EvidenceRow::new(&deletion.evidence));
+                self.remove = deletion.members.as_ref().map(|inside| {
                     let email = |member| emails.names().and_then(|names| names.unmanaged(member));
-                    let unmanaged = unmanaged.iter().map(|member| MemberRow {
+                    let unmanaged = deletion.unmanaged.iter().map(|member| MemberRow {
                         external_id: None,
                         email: email(member).map(|email| email.as_str().into()),
                         evidence: None,

@@ -493,14 +493,9 @@ impl Row {
                 let leaving = update.remove.iter().map(|one| label(&one.external_id));
                 row.remove = leaving.collect();
             }
-            (
-                _,
-                Some(GroupAction::Delete {
-                    members, unmanaged, ..
-                }),
-            ) => {
-                row.remove = members.iter().flatten().map(label).collect();
-                row.remove.extend(unmanaged.iter().map(member));
+            (_, Some(GroupAction::Delete(deletion))) => {
+                row.remove = deletion.members.iter().flatten().map(label).collect();
+                row.remove.extend(deletion.unmanaged.iter().map(member));
             }
             (_, Some(GroupAction::Rename { from })) => row.from = Some(from.to_string()),
             (_, Some(GroupAction::SetCollections(access))) => row.access = access.changes.clone(),

@@ -12,8 +12,8 @@ use crate::organization::collection::AccessChange;
 use crate::organization::model::Group;
 use crate::sync::history::{CollectionAccess, Person, Record};
 use crate::sync::plan::{
-    Action, CollectionsChange, GroupAction, Kind, MadeAgain, MemberAction, RemovedMember, Subject,
-    Update,
+    Action, CollectionsChange, Deletion, GroupAction, Kind, MadeAgain, MemberAction, RemovedMember,
+    Subject, Update,
 };
 
 const GONE: &str = "the group isn't there any more";
@@ -175,7 +175,10 @@ impl<'a> Draft<'a> {
             others: vec![],
             evidence: takes.then(|| self.evidence()),
         };
-        self.change(subject, Action::Group(GroupAction::SetCollections(change)));
+        self.change(
+            subject,
+            Action::Group(GroupAction::SetCollections(Box::new(change))),
+        );
     }
 
     /// A group that the run made goes, as long as nobody has used it for anything else.
@@ -220,11 +223,11 @@ impl<'a> Draft<'a> {
         }
         members.sort_unstable();
         unmanaged.sort_unstable();
-        let action = GroupAction::Delete {
+        let action = GroupAction::Delete(Box::new(Deletion {
             evidence: self.evidence(),
             members: Some(members),
             unmanaged,
-        };
+        }));
         let subject = Subject::group(id, group.name.clone(), Some(group.id));
         self.change(subject, Action::Group(action));
     }
@@ -325,7 +328,10 @@ impl<'a> Draft<'a> {
                     others: vec![],
                     evidence: None,
                 };
-                self.change(subject, Action::Group(GroupAction::SetCollections(change)));
+                self.change(
+                    subject,
+                    Action::Group(GroupAction::SetCollections(Box::new(change))),
+                );
             }
         }
         self.joins.entry(group.id).or_default().extend(add);
@@ -426,7 +432,7 @@ impl<'a> Draft<'a> {
         let deleted: HashSet<Uuid> = self
             .changes
             .iter()
-            .filter(|change| matches!(change.group(), Some(GroupAction::Delete { .. })))
+            .filter(|change| matches!(change.group(), Some(GroupAction::Delete(_))))
             .filter_map(|change| change.subject.id)
             .collect();
         let removed: HashSet<&ExternalId> = self
@@ -483,7 +489,10 @@ impl<'a> Draft<'a> {
                 keep,
                 unmanaged: Some(unmanaged),
             };
-            changes.push((subject, Action::Group(GroupAction::Update(update))));
+            changes.push((
+                subject,
+                Action::Group(GroupAction::Update(Box::new(update))),
+            ));
         }
         drop(removed);
         for (group, moved) in without_id.into_iter().filter(|(_, moved)| *moved > 0) {

@@ -188,17 +188,11 @@ fn describe(text: &mut String, change: &Change, plan: &Plan) {
             let remove = update.remove.iter();
             remove.for_each(|one| push(text, &["remove", one.external_id.as_str()]));
         }
-        (
-            _,
-            Some(GroupAction::Delete {
-                members, unmanaged, ..
-            }),
-        ) => {
-            let members = members.iter().flatten();
+        (_, Some(GroupAction::Delete(deletion))) => {
+            let members = deletion.members.iter().flatten();
             members.for_each(|one| push(text, &["loses", one.as_str()]));
-            unmanaged
-                .iter()
-                .for_each(|one| push(text, &["loses", &one.to_string()]));
+            let unmanaged = deletion.unmanaged.iter();
+            unmanaged.for_each(|one| push(text, &["loses", &one.to_string()]));
         }
         (_, Some(GroupAction::Rename { from })) => push(text, &["from", from]),
         (_, Some(GroupAction::SetCollections(access))) => {

@@ -186,7 +186,7 @@ impl Draft<'_> {
             through: vec![],
             evidence: lost.then(|| self.evidence()),
         };
-        self.member_change(subject, MemberAction::SetRole(change));
+        self.member_change(subject, MemberAction::SetRole(Box::new(change)));
     }
 
     fn revoke(&mut self, record: &Record) {
