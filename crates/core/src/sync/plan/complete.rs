@@ -525,6 +525,8 @@ impl Comparison<'_> {
             .map(|person| self.roster.people[person as usize].id.clone())
             .collect();
         ids.sort_unstable();
+        // A first plan keeps the ids of all members of all groups.
+        ids.shrink_to_fit();
         ids
     }
 }
