@@ -15,7 +15,8 @@ const FOR_A_NAMESPACE: [&str; 3] = [
     "crds.enabled=false",
 ];
 
-fn rendered(set: &[&str]) -> String {
+/// What the chart renders with these values, without hooks and what speaks of Helm.
+pub fn rendered(set: &[&str]) -> String {
     let set = set.iter().flat_map(|set| ["--set", set]);
     let arguments: Vec<_> = std::iter::once("--no-hooks").chain(set).collect();
     without_helm(&template(&arguments).unwrap())

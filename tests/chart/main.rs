@@ -13,6 +13,7 @@ mod deploy;
 mod helm;
 mod lifecycle;
 mod notes;
+mod olm;
 mod rbac;
 mod refused;
 mod rendered;
