@@ -164,6 +164,10 @@ impl Source for RedactedSource {
         self.source.expiries()
     }
 
+    fn ask_expiries(&self) -> BoxFuture<'_, ()> {
+        self.source.ask_expiries()
+    }
+
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
         Box::pin(async move {
             let clean = |text: String| self.redactor.redact_message(&text);

@@ -60,6 +60,9 @@ pub async fn sync(args: &SyncArgs) -> Result<ExitCode, CliError> {
         let synced = match session {
             Ok(session) => {
                 let synced = sync_one(&session, args).await;
+                if synced.is_ok() {
+                    session.source.ask_expiries().await;
+                }
                 session.warn_of_expiries();
                 synced
             }

@@ -172,6 +172,7 @@ impl Run<'_> {
             self.announce(state).await;
         }
         tracing::info!(trigger = ?self.trigger, "sync starts");
+        self.connected.ask_beside(&self.entry.object);
         let watchdog = Arc::new(Watchdog::default());
         let memory = self.context.memory.begin(stop.clone());
         let running = Box::pin(self.run(state, (&watchdog, &permit), stop, started));
@@ -1412,6 +1413,10 @@ impl Run<'_> {
         if report.imported.is_none() {
             metrics.set_onboarding(object, report.onboarding);
         }
+        let without_seat = counts.revoked_members + report.onboarding.staged;
+        let seats = self.connected.organization.known_seats();
+        let left = seats.and_then(|seats| seats.left(counts.members.saturating_sub(without_seat)));
+        metrics.set_seats_left(object, left);
         let access = &self.connected.spec.policy.access;
         let held = |kind| {
             let held = report.held().into_iter().flat_map(|held| &held.changes);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::answers::Answered;
 use super::decision::{Fingerprint, History};
 use super::fast_lane::FastLaneBudget;
@@ -18,6 +20,7 @@ use crate::api::status::ClaimStatus;
 use crate::organization::OrganizationClient;
 use crate::source::Source;
 use crate::sync::run::State;
+use crate::telemetry::Object;
 use crate::validation::ValidatedSpec;
 
 /// The state of one object that is kept from one reconcile to the next. Correctness doesn't depend
@@ -189,6 +192,16 @@ pub struct Connected {
 }
 
 impl Connected {
+    /// Has both sides asked for what no run needs: when credentials end of which the directory alone knows, and how many
+    /// seats there are. No run waits for an answer: one that comes late is for the next.
+    pub fn ask_beside(&self, object: &Object) {
+        let (source, organization) = (Arc::clone(&self.source), self.organization.clone());
+        let asking = async move {
+            tokio::join!(source.ask_expiries(), organization.refresh_seats());
+        };
+        tokio::spawn(asking.instrument(object.span()));
+    }
+
     /// The prefix of the external ids that the resource claims for itself. Where the organization can't
     /// be read that is all of them: an account there is found by its address, so resources with
     /// different prefixes would take over each other's. Before it is known, what it claimed `before`

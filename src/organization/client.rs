@@ -15,6 +15,7 @@ use crate::http::{
     ServerTrust, Token, TokenCache, TokenSource,
 };
 use crate::organization::error::{NO_SUCH_CALL, OrganizationError, Refusal};
+use crate::organization::seats::KnownSeats;
 use crate::organization::{InvalidSettings, Region, Settings, wire};
 
 /// One organization on one server.
@@ -32,6 +33,7 @@ pub struct OrganizationClient {
     pub(super) readable: Arc<AtomicBool>,
     /// Whether it was recognised as Vaultwarden.
     pub(super) write_only: Arc<AtomicBool>,
+    pub(super) seats: KnownSeats,
     /// Knows by which certificates the server was believed.
     trust: Arc<ServerTrust>,
 }
@@ -120,6 +122,7 @@ impl OrganizationClient {
             remote,
             readable: Arc::new(AtomicBool::new(false)),
             write_only: Arc::new(AtomicBool::new(false)),
+            seats: KnownSeats::default(),
             trust,
         })
     }

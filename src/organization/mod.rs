@@ -13,6 +13,7 @@ mod import;
 mod limit;
 mod members;
 mod read;
+mod seats;
 mod settings;
 mod spec;
 mod wire;

@@ -14,8 +14,8 @@ use crate::http::HttpError;
 use crate::http::process_limits::BoundedList;
 use crate::organization::OrganizationClient;
 use crate::organization::OrganizationError;
-use crate::organization::model::{Content, Group, Member, MemberStatus, Organization, Seats};
-use crate::organization::wire::{List, Listed, ServerConfig, Subscription};
+use crate::organization::model::{Content, Group, Member, MemberStatus, Organization};
+use crate::organization::wire::{List, Listed, ServerConfig};
 use crate::problem::{Problem, ProblemReason};
 
 /// A million members with their collections stay well below; the process's own limit may be smaller.
@@ -146,28 +146,6 @@ impl OrganizationClient {
             return Err(OrganizationError::Incomplete { what, why }.into());
         }
         Ok(list.data.into_iter().map(|Listed(item)| item).collect())
-    }
-
-    /// The subscription's seats; `None` where the server doesn't say or has no limit.
-    ///
-    /// # Errors
-    /// As for [`Self::read`].
-    pub async fn seats(&self) -> Result<Option<Seats>, OrganizationError> {
-        let path = "/public/organization/subscription";
-        let endpoint = "GET /public/organization/subscription";
-        let call = self.call(Method::GET, path, endpoint);
-        match self.remote.json::<Subscription>(&call, 1 << 20).await {
-            Ok(subscription) => Ok(subscription.seats()),
-            Err(error) if is_status(&error, StatusCode::NOT_FOUND) => Ok(None),
-            // A company's own server: "Only allowed when not self hosted."
-            Err(error)
-                if !self.settings.region.is_cloud()
-                    && is_status(&error, StatusCode::BAD_REQUEST) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(self.error(error)),
-        }
     }
 
     /// The token works and a list isn't there: Vaultwarden, if it says so itself. A gateway that
@@ -359,7 +337,7 @@ fn is_not_found(error: &ListError) -> bool {
     matches!(error, ListError::Http(error) if is_status(error, StatusCode::NOT_FOUND))
 }
 
-fn is_status(error: &HttpError, status: StatusCode) -> bool {
+pub(super) fn is_status(error: &HttpError, status: StatusCode) -> bool {
     let answer = error.failure.answer();
     answer.is_some_and(|answer| answer.status == status)
 }

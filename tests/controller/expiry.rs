@@ -1,9 +1,12 @@
-//! Certificates that end soon, and are renewed.
+//! Certificates and client secrets that end soon, and are renewed.
 
 use directory_sync::api::DirectorySync;
 use directory_sync::api::conditions::{ConditionType, find};
-use jiff::{Timestamp, ToSpan, Zoned};
+use directory_sync::controller::ResourcePolicy;
+use directory_sync::source::VendorUrl;
+use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use serde_json::json;
+use simulators::entra_id::{self, SimulatedEntra};
 use simulators::lab::{Authority, Ldif, Person, Slapd};
 
 use directory_sync_testing::world::*;
@@ -93,5 +96,100 @@ async fn a_certificate_that_ends_soon_is_told_in_status_metrics_and_an_event_unt
     assert_eq!(message(&renewed), None);
     let left = ends("directory_server") - Timestamp::now().as_second();
     assert!(left > 365 * 86_400, "{left}");
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_secret_that_ends_soon_is_told_until_there_is_a_new_one() {
+    let world = World::new("secret-expiry").await;
+    let secret = |value: &str, days: i64| entra_id::Secret {
+        value: value.to_owned(),
+        expired: false,
+        ends: (Timestamp::now() + SignedDuration::from_hours(24 * days)).to_string(),
+    };
+    let tenant = SimulatedEntra::start(entra_id::Config {
+        secret: Some(secret("old~secret", 29)),
+        ..entra_id::Config::default()
+    })
+    .await
+    .unwrap();
+    tenant.add_user(entra_id::UserSeed::new("ada"));
+    let write = |value: &str| {
+        world.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "entra", "namespace": world.namespace},
+            "stringData": {"clientSecret": value},
+        }));
+    };
+    write("old~secret");
+    let urls = ["entra-authority", "entra-graph"].map(|name| {
+        let url = format!("{name}={}", tenant.url());
+        url.parse::<VendorUrl>().unwrap()
+    });
+    let operator = world.operator_that_allows(ResourcePolicy {
+        vendor_urls: urls.into_iter().collect(),
+        ..ResourcePolicy::default()
+    });
+    let config = tenant.config();
+    world.resource(
+        "staff",
+        json!({"source": {"entraId": {
+            "tenantId": config.tenant_id, "clientId": config.client_id,
+            "credentials": {"clientSecretRef": {"name": "entra", "key": "clientSecret"}},
+        }}}),
+    );
+    world.until_ready("staff", "Succeeded").await;
+    // No run waits for the answer: at the latest the next one tells.
+    let requested = "directorysync.dev/sync-requested-at";
+    world.annotate("staff", requested, "once more").await;
+    let told = world
+        .until("staff", "a secret that expires", |object| {
+            message(object).is_some()
+        })
+        .await;
+    let said = message(&told).unwrap();
+    assert!(
+        said.contains("the client secret") && said.contains("app registration"),
+        "{said}"
+    );
+    let series = format!(
+        r#"directory_sync_credential_expiry_timestamp_seconds{{namespace="{}",name="staff",credential="directory_secret"}} "#,
+        world.namespace
+    );
+    let metrics = operator.metrics.text();
+    let ends = metrics.lines().find_map(|line| line.strip_prefix(&series));
+    let ends: i64 = ends
+        .unwrap_or_else(|| panic!("no {series} in {metrics}"))
+        .parse()
+        .unwrap();
+    let left = ends - Timestamp::now().as_second();
+    assert!((28 * 86_400..29 * 86_400).contains(&left), "{left}");
+    eventually("an event", || {
+        world.events("staff").contains(&"ExpiresSoon".to_owned())
+    })
+    .await;
+
+    tenant.set_secret(Some(secret("new~secret", 700)));
+    write("new~secret");
+    for token in ["renewed", "and seen"] {
+        world.annotate("staff", requested, token).await;
+        world
+            .until("staff", "another run", |object| {
+                let status = object.status.as_ref();
+                let handled = status.and_then(|status| status.last_handled_sync_request.as_deref());
+                handled == Some(token)
+            })
+            .await;
+    }
+    world
+        .until("staff", "nothing that expires", |object| {
+            message(object).is_none()
+        })
+        .await;
+    let asked = tenant.requests();
+    let asked = asked
+        .iter()
+        .filter(|request| request.path.starts_with("/v1.0/applications"));
+    assert_eq!(asked.count(), 2, "once for each secret");
     operator.stop().await.unwrap();
 }

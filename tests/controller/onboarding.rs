@@ -7,7 +7,7 @@ use directory_sync_testing::world::*;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use simulators::lab::{clock, or_skip};
-use simulators::organization::Status;
+use simulators::organization::{Seats, Status};
 use tokio::process::Command;
 
 /// Has an operator whose clock is so many hours ahead make the run that is due then; `None` where clocks can't
@@ -78,4 +78,23 @@ async fn invitations_are_sent_again_and_withdrawn_as_days_pass() {
     let status = world.get("staff").await.status.unwrap();
     assert_eq!(status.changes.unwrap().removed, 9);
     assert_eq!(mails(), [2; 10]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_many_seats_are_left_is_a_metric_once_the_server_has_told() {
+    let world = World::new("seats").await;
+    world.organization.set_seats(Seats::fixed(15));
+    let operator = world.operator();
+    world.resource("staff", json!({}));
+    world.until_ready("staff", "Succeeded").await;
+    let left = 15 - world.organization.seats_in_use();
+    let series = format!(
+        r#"directory_sync_seats_left{{namespace="{}",name="staff"}} {left}"#,
+        world.namespace
+    );
+    eventually(&series, || {
+        operator.metrics.text().lines().any(|line| line == series)
+    })
+    .await;
+    operator.stop().await.unwrap();
 }

@@ -7,6 +7,7 @@ mod harness;
 mod changes;
 mod content;
 mod credentials;
+mod expiry;
 mod filters;
 mod incomplete;
 mod permissions;

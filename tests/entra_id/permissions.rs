@@ -58,7 +58,7 @@ async fn a_check_reports_each_step_and_the_first_that_fails() {
     });
     let reader = source(settings.clone()).unwrap();
     let steps = reader.check().await;
-    assert_eq!(steps.len(), 5);
+    assert_eq!(steps.len(), 6);
     assert!(steps.iter().all(|step| step.result.is_ok()), "{steps:?}");
 
     tenant.set_permissions([permission::USERS]);

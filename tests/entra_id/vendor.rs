@@ -211,6 +211,7 @@ fn the_simulated_graph_goes_by_the_types_that_microsoft_publishes() {
                 "string" => "string",
                 "string[]" => "strings",
                 "AssignedLicense[]" => "licenses",
+                "PasswordCredential[]" => "objects",
                 _ => "object",
             };
             assert_eq!(ours["type"], expected, "{at} is {kind}");

@@ -123,6 +123,56 @@ async fn what_holds_a_secret_in_a_list_is_not_shown_and_the_rest_is_read() {
 }
 
 #[tokio::test]
+async fn seats_are_remembered_and_asked_for_again_after_a_day_beside_the_rest() {
+    let server = start(Config::cloud()).await;
+    server.set_seats(SimulatedSeats::autoscaling(50, Some(80)));
+    let client = client(&server);
+    let pass = async |hours: u64| {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(3600 * hours)).await;
+        tokio::time::resume();
+    };
+    let asked = || {
+        let all = requests(&server).into_iter();
+        all.filter(|request| request.contains("subscription"))
+            .count()
+    };
+    // The client doesn't know the server for the cloud.
+    client.refresh_seats().await;
+    assert_eq!((client.known_seats(), asked()), (None, 0));
+    let seats = client.seats().await.unwrap();
+    assert_eq!(seats.unwrap().left(12), Some(68));
+    assert_eq!(client.known_seats(), seats);
+
+    server.set_seats(SimulatedSeats::fixed(60));
+    pass(23).await;
+    client.refresh_seats().await;
+    assert_eq!((client.known_seats(), asked()), (seats, 1));
+    pass(1).await;
+    client.refresh_seats().await;
+    let fewer = client.known_seats().unwrap();
+    assert_eq!((fewer.left(12), fewer.left(70)), (Some(48), Some(0)));
+
+    // What goes wrong is tried once, makes no read wait, and takes nothing away.
+    for way in [
+        Way::TooManyRequests { retry_after: 60 },
+        Way::Unavailable,
+        Way::Garbage,
+    ] {
+        let before = asked();
+        server
+            .faults()
+            .inject(Fault::new(way).path("/api/public/organization/subscription"));
+        pass(24).await;
+        let started = std::time::Instant::now();
+        client.refresh_seats().await;
+        content(&client).await;
+        assert!(started.elapsed() < Duration::from_secs(10), "{way:?}");
+        assert_eq!((client.known_seats(), asked()), (Some(fewer), before + 1));
+    }
+}
+
+#[tokio::test]
 async fn a_self_hosted_server_reports_no_seats() {
     let server = start(Config::self_hosted()).await;
     server.seed_member(MemberSeed::new("owner@example.com").owner());

@@ -15,8 +15,8 @@ use crate::body::{self, Decode, Decoded};
 use crate::process_limits::process_limits;
 use crate::retry::is_retryable;
 use crate::{
-    CallName, CallOutcome, Failure, HttpError, Idempotency, Observer, RateLimit, Redactor, Retry,
-    TokenCache,
+    CallName, CallOutcome, Failure, HttpError, Idempotency, Observer, RateLimit, RateLimiter,
+    Redactor, Retry, TokenCache,
 };
 
 /// One side that is called.
@@ -152,6 +152,19 @@ enum Expected {
 type Answered = (HeaderMap, Decoded);
 
 impl ApiClient {
+    /// The same for requests on which nothing depends: each is sent once, and neither waits for the others nor, whatever
+    /// the answer says of limits, makes them wait.
+    pub fn beside(&self) -> Self {
+        Self {
+            limit: Arc::new(RateLimiter::unlimited()),
+            retry: Retry {
+                times: 0,
+                ..self.retry
+            },
+            ..self.clone()
+        }
+    }
+
     /// Sends `call` and decodes the JSON that comes back, at most `cap` bytes of it.
     ///
     /// # Errors

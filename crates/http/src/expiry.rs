@@ -28,6 +28,8 @@ pub enum Credential {
     DirectoryCa,
     /// The certificate with which we log in to the directory.
     DirectoryClient,
+    /// The client secret with which we log in to the directory.
+    DirectorySecret,
     /// The certificate that the organization's server shows.
     OrganizationServer,
     /// The CA certificates between that and the one that is trusted.
@@ -36,10 +38,11 @@ pub enum Credential {
 
 impl Credential {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::DirectoryServer,
         Self::DirectoryCa,
         Self::DirectoryClient,
+        Self::DirectorySecret,
         Self::OrganizationServer,
         Self::OrganizationCa,
     ];
@@ -50,6 +53,7 @@ impl Credential {
             Self::DirectoryServer => "directory_server",
             Self::DirectoryCa => "directory_ca",
             Self::DirectoryClient => "directory_client",
+            Self::DirectorySecret => "directory_secret",
             Self::OrganizationServer => "organization_server",
             Self::OrganizationCa => "organization_ca",
         }
@@ -61,6 +65,7 @@ impl Credential {
             Self::DirectoryServer => "the certificate of the directory's server",
             Self::DirectoryCa => "a CA certificate of the directory's server",
             Self::DirectoryClient => "the certificate for logging in to the directory",
+            Self::DirectorySecret => "the client secret for logging in to the directory",
             Self::OrganizationServer => "the certificate of the organization's server",
             Self::OrganizationCa => "a CA certificate of the organization's server",
         }
@@ -76,6 +81,9 @@ impl Credential {
             }
             Self::DirectoryClient => {
                 "make a new one, let the directory trust it, and write it into its Secret"
+            }
+            Self::DirectorySecret => {
+                "make a new one in the app registration, and write its value into its Secret"
             }
         }
     }

@@ -103,9 +103,16 @@ pub trait Source: Send + Sync {
         Box::pin(async { WatchEnd::Unsupported(why.to_owned()) })
     }
 
-    /// When the certificates end that the source was given and that servers have shown, as far as it knows.
+    /// When the credentials end that the source was given, and the certificates that servers have shown, as far as it
+    /// knows.
     fn expiries(&self) -> Vec<Expiry> {
         vec![]
+    }
+
+    /// Asks the directory for what [`expiries`](Self::expiries) can't know otherwise, at most once a day, by a request
+    /// that no read waits for. Where the directory doesn't tell, nothing comes of it.
+    fn ask_expiries(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
     }
 
     /// Tries each step that a read needs (reach, trust, authenticate, find) and reports what was

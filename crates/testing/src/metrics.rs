@@ -26,6 +26,7 @@ pub fn exposition() -> String {
     metrics.set_sizes(&staff, SizeOf::Managed, 10, 2);
     metrics.set_expiries(&staff, &[expiry()]);
     metrics.set_onboarding(&staff, OnboardingCounts::default());
+    metrics.set_seats_left(&staff, Some(7));
     metrics.set_held(&staff, 4);
     metrics.set_problems(&staff, [("NoEmail", 1)]);
     metrics.set_conditions(&staff, [("Ready", ConditionStatus::True)]);

@@ -41,6 +41,8 @@ pub struct Secret {
     pub value: String,
     /// Whether its time is over.
     pub expired: bool,
+    /// The end that Graph lists for it (RFC 3339).
+    pub ends: String,
 }
 
 /// A federated credential: tokens of this issuer, for this subject and audience, are as good as a
@@ -127,6 +129,7 @@ impl Default for Config {
             secret: Some(Secret {
                 value: "simulated~entra~secret".to_owned(),
                 expired: false,
+                ends: "2099-12-31T23:59:59.9999999Z".to_owned(),
             }),
             certificates: vec![],
             federated: vec![],

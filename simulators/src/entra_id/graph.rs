@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::answers::Reply;
-use super::config::permission;
+use super::config::{Secret, permission};
 use super::delta::{self, Delta};
 use super::filter::Filter;
 use super::metadata::TypeName;
@@ -73,6 +73,8 @@ enum Route {
     UnitMembers(String),
     Application(String),
     Assigned(String),
+    /// An app registration, by its application id.
+    Registration(String),
     Delta(Kind),
 }
 
@@ -95,6 +97,12 @@ impl Route {
                 Self::UnitMembers((*id).to_owned())
             }
             ["servicePrincipals", id, "appRoleAssignedTo"] => Self::Assigned((*id).to_owned()),
+            [one] if one.starts_with("applications(") => {
+                let id = one
+                    .strip_prefix("applications(appId='")?
+                    .strip_suffix("')")?;
+                Self::Registration(id.to_owned())
+            }
             [one] => {
                 let id = one
                     .strip_prefix("servicePrincipals(appId='")?
@@ -117,6 +125,7 @@ impl Route {
             Self::Unit(_) => TypeName::UNIT,
             Self::Application(_) => TypeName::APPLICATION,
             Self::Assigned(_) => TypeName::ASSIGNMENT,
+            Self::Registration(_) => TypeName::REGISTRATION,
         }
     }
 
@@ -124,7 +133,9 @@ impl Route {
     fn parameters(&self) -> &'static [&'static str] {
         match self {
             Self::Delta(_) => &["$select", "$skiptoken", "$deltatoken"],
-            Self::Group(_) | Self::Unit(_) | Self::Application(_) => &["$select"],
+            Self::Group(_) | Self::Unit(_) | Self::Application(_) | Self::Registration(_) => {
+                &["$select"]
+            }
             _ => &["$select", "$top", "$count", "$filter", "$skiptoken"],
         }
     }
@@ -138,7 +149,7 @@ impl Route {
             Self::Unit(_) | Self::UnitMembers(_) => {
                 &[permission::ADMINISTRATIVE_UNITS, permission::DIRECTORY]
             }
-            Self::Application(_) | Self::Assigned(_) => {
+            Self::Application(_) | Self::Assigned(_) | Self::Registration(_) => {
                 &[permission::APPLICATIONS, permission::DIRECTORY]
             }
             _ => &[permission::GROUP_MEMBERS, permission::DIRECTORY],
@@ -176,6 +187,20 @@ impl Route {
     }
 }
 
+/// A client secret as Graph lists it: without its text.
+fn listed(secret: &Secret) -> Value {
+    let hint: String = secret.value.chars().take(3).collect();
+    json!({
+        "customKeyIdentifier": null,
+        "displayName": "directory-sync",
+        "endDateTime": secret.ends,
+        "hint": hint,
+        "keyId": "f0b0b335-1d71-4883-8f98-567911bfdca6",
+        "secretText": null,
+        "startDateTime": "2025-01-01T00:00:00Z",
+    })
+}
+
 impl Server {
     /// Answers a GET that came with a good token.
     pub fn graph(&self, base: &str, target: &str, headers: &HeaderMap) -> Reply {
@@ -211,7 +236,9 @@ impl Server {
             Err(refusal) => return refusal,
         };
         let permissions = self.dials.lock().permissions.clone();
-        let mut reply = if route.permissions().iter().any(|p| permissions.contains(p)) {
+        // An application needs no permission to read itself.
+        let own = matches!(&route, Route::Registration(id) if *id == self.config.client_id);
+        let mut reply = if own || route.permissions().iter().any(|p| permissions.contains(p)) {
             let reply = self.permitted(base, path, &route, &asked);
             // What a page after the first was asked for is in its token.
             match asked.get("$skiptoken").or(asked.get("$deltatoken")) {
@@ -272,6 +299,18 @@ impl Server {
                     }
                     None => Reply::not_found(app_id),
                 };
+            }
+            Route::Registration(app_id) => {
+                if *app_id != self.config.client_id {
+                    return Reply::not_found(app_id);
+                }
+                let secrets: Vec<Value> = self.dials.lock().secret.iter().map(listed).collect();
+                let object = json!({
+                    "id": "0c9d5a0e-2b7f-4f6e-9d0b-6a2f1c3e4d5f",
+                    "appId": app_id,
+                    "passwordCredentials": secrets,
+                });
+                return Reply::ok(render::selected(object, asked.select().as_deref()));
             }
             Route::Unit(id) => {
                 let found = id

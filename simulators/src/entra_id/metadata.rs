@@ -48,6 +48,7 @@ enum PropertyType {
     Guid,
     Licenses,
     Object,
+    Objects,
     String,
     Strings,
 }
@@ -59,6 +60,9 @@ impl PropertyType {
             Self::Guid => value.as_str().is_some_and(|text| text.len() == 36),
             Self::String => value.is_string(),
             Self::Object => value.is_object(),
+            Self::Objects => value
+                .as_array()
+                .is_some_and(|values| values.iter().all(Value::is_object)),
             Self::Strings => value
                 .as_array()
                 .is_some_and(|values| values.iter().all(Value::is_string)),
@@ -81,6 +85,7 @@ impl TypeName {
     pub const GROUP: Self = Self("group");
     pub const UNIT: Self = Self("administrativeUnit");
     pub const APPLICATION: Self = Self("servicePrincipal");
+    pub const REGISTRATION: Self = Self("application");
     pub const ASSIGNMENT: Self = Self("appRoleAssignment");
 
     fn derives_from(self, base: &str) -> bool {

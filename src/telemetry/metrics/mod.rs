@@ -51,6 +51,7 @@ struct Inner {
     members: PerObject<BySide, Gauge>,
     groups: PerObject<BySide, Gauge>,
     onboarding: PerObject<ByState, Gauge>,
+    seats_left: PerObject<NoLabels, Gauge>,
     held_removals: PerObject<NoLabels, Gauge>,
     problems: PerObject<ByReason, Gauge>,
     last_success: PerObject<NoLabels, Gauge>,
@@ -86,6 +87,7 @@ impl Metrics {
             members: PerObject::default(),
             groups: PerObject::default(),
             onboarding: PerObject::default(),
+            seats_left: PerObject::default(),
             held_removals: PerObject::default(),
             problems: PerObject::default(),
             last_success: PerObject::default(),
@@ -238,6 +240,12 @@ impl Metrics {
         }
     }
 
+    /// How many more members the subscription has seats for; `None` where that isn't known, or has no limit.
+    pub fn set_seats_left(&self, object: &Object, left: Option<usize>) {
+        let series = left.map(|left| (NoLabels, left as i64));
+        self.0.seats_left.replace(object, series);
+    }
+
     /// How many removals wait for approval.
     pub fn set_held(&self, object: &Object, removals: usize) {
         self.0
@@ -327,6 +335,7 @@ impl Metrics {
         self.0.members.forget(object);
         self.0.groups.forget(object);
         self.0.onboarding.forget(object);
+        self.0.seats_left.forget(object);
         self.0.held_removals.forget(object);
         self.0.problems.forget(object);
         self.0.last_success.forget(object);
@@ -410,6 +419,12 @@ impl Inner {
             "onboarding_members",
             "Members that the resource manages, by where they stand on their way in; each counts once",
             self.onboarding.family(),
+        );
+        registry.register(
+            "seats_left",
+            "Seats of the subscription that nobody has, with those by which it may grow by itself; only of Bitwarden's \
+             cloud, and where there is a limit",
+            self.seats_left.family(),
         );
         registry.register(
             "held_removals",

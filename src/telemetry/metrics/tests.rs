@@ -272,6 +272,7 @@ fn report_everything(metrics: &Metrics, object: &Object) {
     );
     metrics.set_sizes(object, SizeOf::Directory, 10, 2);
     metrics.set_onboarding(object, OnboardingCounts::default());
+    metrics.set_seats_left(object, Some(7));
     metrics.set_held(object, 4);
     metrics.set_problems(object, [("NoEmail", 1)]);
     metrics.set_conditions(object, [("Ready", ConditionStatus::True)]);

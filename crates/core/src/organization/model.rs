@@ -120,3 +120,11 @@ pub struct Seats {
     /// Up to how many the subscription grows by itself; `None`: without a limit.
     pub autoscale_to: Option<usize>,
 }
+
+impl Seats {
+    /// How many more members there is room for when so many are `used`; `None`: as many as one likes.
+    pub fn left(self, used: usize) -> Option<usize> {
+        let limit = self.autoscale_to?.max(self.total);
+        Some(limit.saturating_sub(used))
+    }
+}

@@ -104,7 +104,6 @@ pub fn seats(mut guarded: GuardedPlan, content: &Content, paid: Option<Seats>) -
 /// Seats that are free once the plan's departures are done; `None`: as many as one likes.
 fn free(content: &Content, paid: Option<Seats>, plan: &Plan) -> Option<usize> {
     let seats = paid?;
-    let limit = seats.autoscale_to?.max(seats.total);
     let departing: HashSet<Uuid> = plan
         .changes
         .iter()
@@ -118,5 +117,5 @@ fn free(content: &Content, paid: Option<Seats>, plan: &Plan) -> Option<usize> {
         .iter()
         .filter(|member| member.status.takes_seat() && !departing.contains(&member.id))
         .count();
-    Some(limit.saturating_sub(used))
+    seats.left(used)
 }

@@ -3,13 +3,18 @@
 use super::error::token_failure;
 use super::graph::{GROUPS, Graph, List, MEMBERS, USERS};
 use super::scope::Scope;
+use super::secret_expiry::SecretExpiry;
 use super::settings::EntraIdSettings;
 use super::wire::{Page, Reference};
 use crate::Step;
 use crate::http::ApiError;
 
-/// Gets a token, reads a user, a group and who is in it, and what the filters name.
-pub(super) async fn check(graph: &Graph, settings: &EntraIdSettings) -> Vec<Step> {
+/// Gets a token, reads a user, a group and who is in it, and what the filters name, and asks when the `secret` expires.
+pub(super) async fn check(
+    graph: &Graph,
+    settings: &EntraIdSettings,
+    secret: Option<&SecretExpiry>,
+) -> Vec<Step> {
     let mut steps = vec![];
     let mut note = |name: &str, result: Result<String, ApiError>| {
         let result = result.map_err(|error| error.to_string());
@@ -67,6 +72,17 @@ pub(super) async fn check(graph: &Graph, settings: &EntraIdSettings) -> Vec<Step
         let scope = Scope::read(graph, settings).await;
         let scope = scope.map(|_| "everything that the filters name is there".to_owned());
         note("find what the filters name", scope);
+    }
+    if let Some(secret) = secret {
+        // A sync does without: it fails nothing.
+        let told = match secret.ask(graph, &settings.client_id).await {
+            Ok(Some(validity)) => validity.ends.strftime("on %Y-%m-%d %H:%M UTC").to_string(),
+            Ok(None) => {
+                "not known: Microsoft Graph lists no secret that is certainly this one".into()
+            }
+            Err(error) => format!("not known: {error}"),
+        };
+        note("see when the client secret expires", Ok(told));
     }
     steps
 }

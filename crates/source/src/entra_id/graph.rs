@@ -17,6 +17,9 @@ use crate::http::{ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor};
 /// No page is larger: 999 objects, or a thousand memberships and more, at some hundred bytes each.
 pub(super) const PAGE_MAX: u64 = 16 << 20;
 
+/// One object with the few properties that are asked for is never larger.
+const OBJECT_MAX: u64 = 1 << 20;
+
 /// The most objects that Graph gives in a page.
 pub(super) const TOP: &str = "999";
 
@@ -125,6 +128,17 @@ impl Graph {
         let url = self.url(&list.path, &list.query);
         let call = Call::new(Method::GET, url, list.resource.endpoint);
         let answer = self.remote.json(&call, PAGE_MAX).await;
+        answer.map_err(|error| failure(list.resource, list.names, error))
+    }
+
+    /// Reads an object on which no read depends.
+    pub async fn object_beside_reads<T>(&self, list: &List<'_>) -> Result<T, ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let url = self.url(&list.path, &list.query);
+        let call = Call::new(Method::GET, url, list.resource.endpoint);
+        let answer = self.remote.beside().json(&call, OBJECT_MAX).await;
         answer.map_err(|error| failure(list.resource, list.names, error))
     }
 
@@ -283,6 +297,8 @@ resources! {
     ASSIGNED = "GET /servicePrincipals/{id}/appRoleAssignedTo",
         "who the enterprise application is assigned to",
         "Application.Read.All (or Directory.Read.All)", "users.assignedToApplication";
+    OWN_APPLICATION = "GET /applications(appId='{id}')", "when the client secret expires",
+        "Application.Read.All", "clientId";
     BATCH = "POST /$batch", "members of groups",
         "GroupMember.Read.All (or Directory.Read.All)", "";
 }

@@ -2,7 +2,8 @@
 //!
 //! `spec` checks what a manifest says, `graph` and `batch` read lists to their proven end, `scope` finds out who is meant, `users` and
 //! `groups` are what is read, `read` puts them together, `changes` tells whether a read is needed at
-//! all, `watch` notices changes between reads, `leaver` reads one person alone.
+//! all, `watch` notices changes between reads, `leaver` reads one person alone, `secret_expiry` asks when the client
+//! secret expires.
 
 mod batch;
 mod changes;
@@ -15,6 +16,7 @@ mod limit;
 mod look_up;
 mod read;
 mod scope;
+mod secret_expiry;
 mod settings;
 mod spec;
 mod token;
@@ -36,6 +38,7 @@ use crate::{
 
 use changes::DeltaState;
 use graph::Graph;
+use secret_expiry::SecretExpiry;
 pub use settings::{
     Addresses, Credentials, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
     InvalidSettings, UserSettings, UserTypes,
@@ -48,6 +51,8 @@ pub struct EntraIdSource {
     graph: Graph,
     /// The application's certificate, where it has one.
     certificate: Option<Validity>,
+    /// When its client secret expires, where it has one.
+    secret: Option<SecretExpiry>,
     /// Of the last complete read, for as long as nothing was seen to move.
     delta_state: Mutex<Option<DeltaState>>,
 }
@@ -69,6 +74,7 @@ impl EntraIdSource {
             settings,
             graph,
             certificate,
+            secret: SecretExpiry::of(credentials),
             delta_state: Mutex::new(None),
         })
     }
@@ -149,11 +155,23 @@ impl Source for EntraIdSource {
             credential: Credential::DirectoryClient,
             validity,
         });
-        ours.into_iter().collect()
+        let secret = self.secret.as_ref().and_then(SecretExpiry::expiry);
+        ours.into_iter().chain(secret).collect()
+    }
+
+    fn ask_expiries(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if let Some(secret) = &self.secret {
+                secret
+                    .ask_when_due(&self.graph, &self.settings.client_id)
+                    .await;
+            }
+        }
+        .boxed()
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
-        check::check(&self.graph, &self.settings).boxed()
+        check::check(&self.graph, &self.settings, self.secret.as_ref()).boxed()
     }
 
     fn describe(&self) -> String {

@@ -1,9 +1,10 @@
 //! What Graph sends, as far as it is asked for.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::http::RemoteText;
+use crate::http::{RemoteText, Validity};
 
 /// A page of a list. Without `value` it isn't one.
 #[derive(Debug, Deserialize)]
@@ -91,6 +92,33 @@ pub(super) enum MemberKind {
     /// A computer, an application, a contact: nobody to invite.
     #[serde(other)]
     Other,
+}
+
+/// The application that we are, of which only its secrets matter.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OwnApplication {
+    pub password_credentials: Option<Vec<PasswordCredential>>,
+}
+
+/// A client secret, without its text.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PasswordCredential {
+    pub hint: Option<String>,
+    pub start_date_time: Option<String>,
+    pub end_date_time: Option<String>,
+}
+
+impl PasswordCredential {
+    /// `None` where it doesn't end, or on no day that a calendar knows. Without a beginning it counts as old.
+    pub fn validity(&self) -> Option<Validity> {
+        let time = |text: &Option<String>| text.as_ref()?.parse().ok();
+        Some(Validity {
+            begins: time(&self.start_date_time).unwrap_or(Timestamp::UNIX_EPOCH),
+            ends: time(&self.end_date_time)?,
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
