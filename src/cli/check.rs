@@ -11,7 +11,7 @@ use super::manifests::{Manifests, object_of};
 use super::output::{explain, note, print_text};
 use super::session::{Session, SessionError};
 use crate::fault::Step;
-use crate::text::sanitize;
+use crate::text::{plain, sanitize};
 
 /// Checks each resource; ends well only if every step does.
 pub async fn check(args: &CheckArgs) -> Result<ExitCode, CliError> {
@@ -40,10 +40,7 @@ async fn check_one(session: &Session) -> Result<bool, CliError> {
     };
     let mut well = show(&[settings])?;
     for doubt in &session.policy.doubts {
-        print_text(&format!(
-            "  note    settings: {}\n",
-            sanitize(&doubt.message)
-        ))?;
+        print_text(&format!("  note    settings: {}\n", plain(&doubt.message)))?;
     }
     // Both sides, whatever the first one says: a person wants to know all that is wrong.
     let span = session.object.span();

@@ -18,7 +18,7 @@ use crate::sync::planned::Planned;
 use crate::sync::render::table;
 use crate::sync::report::Report;
 use crate::sync::run::REPLANS;
-use crate::text::sanitize;
+use crate::text::plain;
 
 /// Where changes are held until they are approved.
 const HELD: u8 = 3;
@@ -184,7 +184,7 @@ fn describe_result(session: &Session, report: &Report) -> String {
     for (reason, count, kept) in report.problems.by_reason() {
         let _ = writeln!(text, "{reason} ({count})");
         for problem in kept.iter().take(PROBLEMS) {
-            let _ = writeln!(text, "  {}", sanitize(&problem.message));
+            let _ = writeln!(text, "  {}", plain(&problem.message));
         }
         if count > PROBLEMS {
             let _ = writeln!(text, "  … and {} more", count - PROBLEMS);

@@ -14,7 +14,7 @@ use crate::api::spec;
 use crate::sync::report::Report;
 use crate::sync::run_undo::{PlannedUndo, UndoError};
 use crate::sync::undo::{NoSuchRun, UndoDocument};
-use crate::text::{escaped_json, sanitize};
+use crate::text::{escaped_json, plain};
 
 /// Where changes are held until they are approved.
 const HELD: u8 = 3;
@@ -218,7 +218,7 @@ fn told(
         text.push_str(&format!(
             "{}: {}\n",
             problem.reason,
-            sanitize(&problem.message)
+            plain(&problem.message)
         ));
     }
     text

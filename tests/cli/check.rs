@@ -32,6 +32,19 @@ async fn a_check_reports_step_by_step_what_it_saw_on_both_sides() {
 }
 
 #[tokio::test]
+async fn that_nobody_would_be_offboarded_is_said_to_the_end() {
+    let lab = Lab::new().await;
+    let retains = lab.resource().replace("absent: Remove", "absent: Retain");
+    lab.write("staff.yaml", &retains);
+
+    lab.run(CHECK)
+        .await
+        .ends_with(0)
+        .prints("note    settings: nobody is offboarded")
+        .prints("if leavers are to stay, offboarding.disabled to Retain\n");
+}
+
+#[tokio::test]
 async fn a_wrong_client_secret_fails_its_step_with_what_to_do() {
     let lab = Lab::new().await;
     lab.organization
