@@ -13,6 +13,7 @@ use crate::organization::collection::AccessChange;
 use crate::organization::error::COLLECTIONS_UNKNOWN;
 use crate::organization::read::SIDE_BY_SIDE;
 use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
+use crate::organization::{Made, NotMade};
 use crate::sync::history::CollectionAccess;
 use crate::text::sanitize;
 
@@ -128,16 +129,16 @@ impl OrganizationClient {
         &self,
         group: Uuid,
         changes: &[AccessChange],
-    ) -> Result<(), OrganizationError> {
+    ) -> Result<Made, NotMade> {
         self.can("change a group's access to collections")?;
         let path = format!("/public/groups/{group}");
         let before = self.group(group).await?;
         let what = || format!("access of group {} to collections", sanitize(&before.name));
         let refused = |answer: String| {
-            Err(OrganizationError::Refused {
+            Err(NotMade::from(OrganizationError::Refused {
                 what: what(),
                 answer,
-            })
+            }))
         };
         let (Some(raw), Some(has)) = (before.collections.as_deref(), before.access()) else {
             return refused(COLLECTIONS_UNKNOWN.into());
@@ -146,8 +147,12 @@ impl OrganizationClient {
         let left = changes.iter().filter(|one| now(one.id) != one.to);
         let left: Vec<&AccessChange> = left.collect();
         if left.is_empty() {
-            return Ok(());
+            return Ok(Made::Already);
         }
+        let is_given = |one: &&AccessChange| one.to.is_some();
+        let already =
+            changes.iter().filter(is_given).count() > left.iter().copied().filter(is_given).count();
+        let made = if already { Made::Already } else { Made::Now };
         if let Some(other) = left.iter().find(|one| now(one.id) != one.from) {
             return refused(format!(
                 "somebody else has changed its access to collection {} since the plan was made",
@@ -170,17 +175,19 @@ impl OrganizationClient {
             .json(&update)
             .map_err(|error| self.error(error))?;
         let after = self.json(&put, GROUP_MAX).await;
-        let after: FullGroup = after.map_err(|error: OrganizationError| error.after_read(what))?;
+        let after = after.map_err(|error: OrganizationError| error.after_read(what));
+        let after: FullGroup = after.map_err(NotMade::after_request)?;
         let Some(after) = after.access() else {
-            return Ok(());
+            return Ok(made);
         };
         let is_so =
             |one: &&AccessChange| after.iter().find(|after| after.id == one.id).copied() == one.to;
         if !left.iter().all(is_so) || after.len() < access.len() {
             let seen = format!("it has access to {} collections", after.len());
-            return Err(OrganizationError::NotApplied { what: what(), seen });
+            let error = OrganizationError::NotApplied { what: what(), seen };
+            return Err(NotMade::after_request(error));
         }
-        Ok(())
+        Ok(made)
     }
 
     async fn group(&self, group: Uuid) -> Result<FullGroup, OrganizationError> {

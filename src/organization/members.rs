@@ -14,6 +14,7 @@ use crate::organization::error::{COLLECTIONS_UNKNOWN, NO_SUCH_CALL};
 use crate::organization::model::{Member, MemberRole, MemberStatus};
 use crate::organization::role::{AccessRole, Permissions};
 use crate::organization::wire::{FullMember, MemberUpdate, NewMember};
+use crate::organization::{Made, NotMade};
 use crate::text::sanitize;
 
 /// One member with access to thousands of collections.
@@ -247,19 +248,19 @@ impl OrganizationClient {
         member: Uuid,
         from: AccessRole,
         to: AccessRole,
-    ) -> Result<(), OrganizationError> {
+    ) -> Result<Made, NotMade> {
         self.can("give a member another role")?;
         let before = self.member(member).await?;
         let now = before.access_role();
         if now == Some(to) {
-            return Ok(());
+            return Ok(Made::Already);
         }
         let what = || format!("the role {to} of {}", name(&before, member));
         let refused = |answer: String| {
-            Err(OrganizationError::Refused {
+            Err(NotMade::from(OrganizationError::Refused {
                 what: what(),
                 answer,
-            })
+            }))
         };
         if before.role() == MemberRole::Owner {
             return refused("owners are never changed".into());
@@ -277,13 +278,15 @@ impl OrganizationClient {
             external_id: of_member(&before),
             permissions: &permissions,
         };
-        let after = self.update(member, &before, change, &what).await?;
+        let after = self.update(member, &before, change, &what).await;
+        let after = after.map_err(NotMade::after_request)?;
         match after.access_role() {
-            Some(now) if now == to => Ok(()),
+            Some(now) if now == to => Ok(Made::Now),
             now => {
                 let now = now.map_or_else(|| "another one".to_owned(), |role| role.to_string());
                 let seen = format!("the role is {now}");
-                Err(OrganizationError::NotApplied { what: what(), seen })
+                let error = OrganizationError::NotApplied { what: what(), seen };
+                Err(NotMade::from(error))
             }
         }
     }

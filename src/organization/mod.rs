@@ -11,6 +11,7 @@ mod error;
 mod groups;
 mod import;
 mod limit;
+mod made;
 mod members;
 mod read;
 mod seats;
@@ -25,5 +26,6 @@ pub use collections::{CollectionWithGroups, EXTERNAL_ID_MAX as COLLECTION_EXTERN
 pub use error::OrganizationError;
 pub use import::{GroupRow, ImportReport, ImportRows, MemberRow, NoSeats, RefusedRow, RowKind};
 pub use limit::cloud_rate_limiter;
+pub use made::{Made, NotMade};
 pub use settings::{ClientId, InvalidSettings, Region, Settings};
 pub use spec::{ValidatedOrganization, validate};

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::directory::{Evidence, ExternalId};
 use crate::organization::model::{Content, Organization};
 use crate::organization::{
-    GroupRow, ImportReport, ImportRows, MemberRow, OrganizationClient, OrganizationError, RowKind,
+    GroupRow, ImportReport, ImportRows, Made, MemberRow, NotMade, OrganizationClient,
+    OrganizationError, RowKind,
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::checkpoint::Checkpoint;
@@ -209,6 +210,12 @@ impl<'a> Run<'a, '_> {
         for (at, &change) in changes.iter().enumerate() {
             self.unless_asked_to_make_way()?;
             let kind = change.kind();
+            if kind == Kind::SetRole {
+                let to_come = changes[at..].iter().copied();
+                let to_come = to_come.filter(|change| change.kind() == kind);
+                self.checkpoint.before_access(to_come, self.applied).await;
+                self.applied.in_doubt.insert(change);
+            }
             if matches!(kind, Kind::Revoke | Kind::Restore) {
                 let to_come = changes[at..].iter().copied();
                 let to_come = to_come.filter(|change| change.kind() == kind);
@@ -227,12 +234,14 @@ impl<'a> Run<'a, '_> {
                 .checkpoint
                 .during(requested, self.applied, Box::pin(result));
             let result = result.await;
+            let result = self.note_made(change, result);
             if !matches!(result, Err(OrganizationError::Unreachable(_))) {
                 self.applied.restoring.remove(change.external_id());
             }
             self.note_single(change, result)?;
             self.applied.requested.remove(change.external_id());
         }
+        self.checkpoint.after_access(self.applied).await;
         Ok(())
     }
 
@@ -263,6 +272,7 @@ impl<'a> Run<'a, '_> {
                     _ => self.unless_asked_to_make_way(),
                 };
             };
+            let result = self.note_made(change, result);
             self.note_single(change, result)?;
         }
     }
@@ -421,8 +431,8 @@ impl<'a> Run<'a, '_> {
         Ok(Box::pin(self.fill_made_again()).await?)
     }
 
-    /// Changes what groups have access to, several at once: what was done before a kill shows in what the next
-    /// run reads. A refusal says nothing of their members.
+    /// Changes what groups have access to, several at once: after a kill the record has which of them may be done. A
+    /// refusal says nothing of their members.
     async fn set_collections(&mut self) -> Result<(), EarlyEnd> {
         let client = self.client;
         let changes = self.of_kind(&[Kind::SetCollections]);
@@ -439,23 +449,35 @@ impl<'a> Run<'a, '_> {
         let to_come: Vec<_> = to_come.collect();
         let mut to_come = to_come.into_iter();
         let mut under_way = FuturesUnordered::new();
+        // Those that are under way then are waited for: without their answers they would be in doubt.
+        let mut failed = None;
         loop {
-            while under_way.len() < ACCESS_AT_ONCE
+            while failed.is_none()
+                && under_way.len() < ACCESS_AT_ONCE
                 && !self.has_to_make_way()
                 && let Some((change, group, access)) = to_come.next()
             {
+                let next = to_come.as_slice().iter().map(|(change, ..)| *change);
+                let next = std::iter::once(change).chain(next);
+                self.checkpoint.before_access(next, self.applied).await;
+                self.applied.in_doubt.insert(change);
                 self.note_sent(change);
                 under_way
                     .push(async move { (change, client.set_collections(group, access).await) });
             }
             let answered = self.keeping_record(under_way.next());
             let Some((change, result)) = answered.await else {
-                return match to_come.len() {
-                    0 => Ok(()),
-                    _ => self.unless_asked_to_make_way(),
+                self.checkpoint.after_access(self.applied).await;
+                return match failed {
+                    Some(error) => Err(EarlyEnd::Failed(error)),
+                    None if to_come.len() == 0 => Ok(()),
+                    None => self.unless_asked_to_make_way(),
                 };
             };
-            self.note_single(change, result)?;
+            let result = self.note_made(change, result);
+            if let Err(error) = self.note_single(change, result) {
+                failed.get_or_insert(error);
+            }
         }
     }
 
@@ -896,6 +918,22 @@ impl<'a> Run<'a, '_> {
         refused
     }
 
+    /// Notes whether it is known now that this run made a change of a role or of access, or that it didn't.
+    fn note_made(
+        &mut self,
+        change: &Change,
+        result: Result<Made, NotMade>,
+    ) -> Result<(), OrganizationError> {
+        let is_known = match &result {
+            Ok(made) => *made == Made::Now,
+            Err(not_made) => not_made.is_certain,
+        };
+        if is_known {
+            self.applied.in_doubt.remove(change);
+        }
+        result.map(|_| ()).map_err(|not_made| not_made.error)
+    }
+
     /// Counts a single change, or notes that this one was refused and goes on.
     fn note_single(
         &mut self,
@@ -940,7 +978,7 @@ impl<'a> Run<'a, '_> {
         }
         let unread = self.plan.is_write_only() && change.member().is_some();
         if change.takes_away()
-            || matches!(kind, Kind::Restore | Kind::SetRole)
+            || matches!(kind, Kind::Restore | Kind::SetRole | Kind::SetCollections)
             || unread
             || self.checkpoint.uses_approval()
         {
@@ -960,17 +998,17 @@ async fn change_member(
     client: &OrganizationClient,
     change: &Change,
     managed: &HashSet<Uuid>,
-) -> Result<(), OrganizationError> {
+) -> Result<Made, NotMade> {
     let (Some(member), Some(action)) = (change.subject.id, change.member()) else {
-        return Ok(());
+        return Ok(Made::Now);
     };
     let external_id = change.external_id();
-    match action {
+    let done = match action {
         MemberAction::Revoke { .. } => client.revoke(member).await,
         MemberAction::Relink { .. } => client.relink(member, external_id).await,
         MemberAction::Unlink => client.unlink(member, external_id).await,
         MemberAction::Restore => client.restore(member).await,
-        MemberAction::SetRole(role) => client.set_role(member, role.from, role.to).await,
+        MemberAction::SetRole(role) => return client.set_role(member, role.from, role.to).await,
         MemberAction::Invite {
             from: Some(from), ..
         } => match change.subject.email() {
@@ -987,7 +1025,8 @@ async fn change_member(
         | MemberAction::Link
         | MemberAction::Reinvite { .. }
         | MemberAction::Remove { .. } => Ok(()),
-    }
+    };
+    done.map(|()| Made::Now).map_err(NotMade::from)
 }
 
 /// The import's row for a member.

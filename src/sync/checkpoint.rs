@@ -6,25 +6,27 @@
 //! and again, ahead of the revocations and restores that are requested next. What is unknown after that are
 //! the few requests around the end of the process. Of the revocations only the first is noted as ours: the
 //! others may as well have been done by hand. Whoever was about to get access back and is revoked then may have
-//! been revoked by hand since.
+//! been revoked by hand since. The same of roles and of access to collections: whichever was about to be given or
+//! taken back, and is there then, may have been given by hand since.
 
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use tokio::time::timeout;
 
+use crate::sync::change_set::ChangeSet;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::ledger::Ledger;
 use crate::sync::plan::Change;
 use crate::sync::report::Applied;
 
-/// So many revocations, or restores, are noted as requested at once, at most.
+/// So many changes are noted as requested at once, at most.
 const AHEAD_MAX: usize = 500;
 
 /// Where a record is kept.
 pub trait Checkpoints: Sync {
     /// The time between two writes, about. Each has the whole record, and a disk or an API server has
-    /// others to serve. Zero: it is written before each revocation and each restore.
+    /// others to serve. Zero: it is written before each revocation, each restore and each change of access.
     fn interval(&self) -> Duration;
 
     /// Keeps it in place of the one that was kept before the run's first change. Where that fails, the
@@ -44,6 +46,8 @@ pub struct Checkpoint<'a> {
     ahead: usize,
     /// How many of those haven't been requested yet.
     left: usize,
+    /// The changes of roles and access that the last record has as requested.
+    noted: ChangeSet,
 }
 
 impl<'a> Checkpoint<'a> {
@@ -61,6 +65,7 @@ impl<'a> Checkpoint<'a> {
             done: 0,
             ahead: 1,
             left: 0,
+            noted: ChangeSet::default(),
         }
     }
 
@@ -76,18 +81,50 @@ impl<'a> Checkpoint<'a> {
             self.left = left;
             return;
         }
-        // About as many as are requested until it is time for the next record.
-        if let Some(written) = self.written {
-            let (took, interval) = (written.elapsed(), to.interval());
-            if took < interval / 2 {
-                self.ahead = (self.ahead * 2).min(AHEAD_MAX);
-            } else if took > interval {
-                self.ahead = (self.ahead / 2).max(1);
-            }
-        }
+        self.adapt(to.interval());
         let requested: Vec<&Change> = to_come.take(self.ahead).collect();
         self.left = requested.len().saturating_sub(1);
         self.write(&requested, applied).await;
+    }
+
+    /// To be called before each change of a role or of access to collections, with those that are to come, this one the
+    /// first.
+    pub(super) async fn before_access<'c>(
+        &mut self,
+        mut to_come: impl Iterator<Item = &'c Change>,
+        applied: &Applied,
+    ) {
+        let (Some(to), Some(first)) = (self.to, to_come.next()) else {
+            return;
+        };
+        if self.noted.has(first) {
+            return;
+        }
+        self.adapt(to.interval());
+        self.noted
+            .extend(std::iter::once(first).chain(to_come.take(self.ahead - 1)));
+        // Revocations that were noted ahead aren't any more.
+        self.left = 0;
+        self.write(&[], applied).await;
+    }
+
+    /// To be called once the last of them was answered: what was given until then is known, however long the run goes
+    /// on.
+    pub(super) async fn after_access(&mut self, applied: &Applied) {
+        if !self.noted.is_empty() && applied.done.len() > self.done {
+            self.write(&[], applied).await;
+        }
+    }
+
+    /// About as many are noted ahead as are requested until it is time for the next record.
+    fn adapt(&mut self, interval: Duration) {
+        let Some(written) = self.written else { return };
+        let took = written.elapsed();
+        if took < interval / 2 {
+            self.ahead = (self.ahead * 2).min(AHEAD_MAX);
+        } else if took > interval {
+            self.ahead = (self.ahead / 2).max(1);
+        }
     }
 
     /// To be called after changes that weren't noted ahead.
@@ -138,9 +175,13 @@ impl<'a> Checkpoint<'a> {
 
     async fn write(&mut self, requested: &[&Change], applied: &Applied) {
         let Some(to) = self.to else { return };
+        self.noted.remove_all(&applied.done);
+        self.noted.remove_all(&applied.refused);
+        let mut in_doubt = applied.in_doubt.clone();
+        in_doubt.extend(self.noted.iter());
         let ledger = self
             .ledger
-            .checkpoint(self.guarded, &applied.done, requested);
+            .checkpoint(self.guarded, &applied.done, requested, &in_doubt);
         to.keep(ledger).await;
         self.written = Some(Instant::now());
         self.done = applied.done.len();

@@ -206,6 +206,7 @@ impl Planned {
         self.report.changed_meanwhile = applied.changed_meanwhile;
         let failed = FailedChanges {
             changes: applied.refused,
+            in_doubt: applied.in_doubt,
             outdated: applied.outdated,
             refused: true,
         };
@@ -320,7 +321,8 @@ impl Execution<'_> {
 
 /// Notes what a run did that ended early.
 pub(super) fn note_interrupted(state: &mut State, guarded: &GuardedPlan, applied: &Applied) {
-    state.ledger.interrupted(guarded, &applied.done);
+    let (done, in_doubt) = (&applied.done, &applied.in_doubt);
+    state.ledger.interrupted(guarded, done, in_doubt);
     state.ledger.requested(&applied.requested);
     state.ledger.restoring(&applied.restoring);
     state.ledger.reinvited(guarded, &applied.reinvited);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends here")]
 
+mod access_doubt;
 mod access_failures;
 mod approvals;
 mod collections;

@@ -1,15 +1,20 @@
 //! A company in memory, its organization, and what one process leaves to the next.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
 
 use directory_sync::organization::OrganizationClient;
+use directory_sync::sync::checkpoint::Checkpoints;
 use directory_sync::sync::guard::Approval;
 use directory_sync::sync::history::{RunId, RunInfo, RunTrigger};
+use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::MembershipCache;
 use directory_sync::sync::policy::Policy;
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::Report;
 use directory_sync::sync::run::{RunError, RunOptions, State, plan};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use simulators::organization::SimulatedOrganization;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +30,21 @@ pub struct Scene {
     pub policy: Policy,
     pub state: State,
     pub kept: Kept,
+}
+
+/// The record that was kept last while changes were made.
+#[derive(Default)]
+struct KeptRecord(Mutex<Option<Vec<u8>>>);
+
+impl Checkpoints for KeptRecord {
+    fn interval(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn keep(&self, ledger: Ledger) -> BoxFuture<'_, ()> {
+        *self.0.lock().unwrap() = Some(ledger.to_bytes());
+        Box::pin(async {})
+    }
 }
 
 /// IDs of people, as a group of the company has them.
@@ -78,15 +98,20 @@ impl Scene {
             directory_sync: None,
         });
         let (progress, stop) = (Progress::default(), CancellationToken::new());
+        let kept = KeptRecord::default();
         let options = RunOptions {
             approval,
+            checkpoints: Some(&kept),
             ..RunOptions::new(&progress, &stop)
         };
         let (company, client) = (&self.company, &self.client);
         let mut planned = plan(company, client, &self.policy, &mut self.state, &options).await?;
         planned.invalidate(&mut self.state);
         self.kept.keep(&mut self.state);
-        planned.apply(&mut self.state, &options).await
+        let report = planned.apply(&mut self.state, &options).await;
+        let record = kept.0.into_inner().unwrap();
+        self.kept.ledger = record.unwrap_or(std::mem::take(&mut self.kept.ledger));
+        report
     }
 
     pub async fn run(&mut self) -> Result<Report, RunError> {

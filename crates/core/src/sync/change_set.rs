@@ -16,6 +16,13 @@ impl ChangeSet {
         self.extend([change]);
     }
 
+    /// Takes a change out.
+    pub fn remove(&mut self, change: &Change) {
+        if let Some(ids) = self.0.get_mut(&change.kind()) {
+            ids.remove(change.external_id());
+        }
+    }
+
     /// Whether the change is among them.
     pub fn has(&self, change: &Change) -> bool {
         self.has_any(&[change.kind()], change.external_id())
@@ -30,6 +37,12 @@ impl ChangeSet {
     /// Whether one of these kinds is among them.
     pub fn has_kind(&self, kinds: &[Kind]) -> bool {
         kinds.iter().any(|kind| self.0.contains_key(kind))
+    }
+
+    /// All of them, by kind and external ID.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, ExternalId)> {
+        let kinds = self.0.iter();
+        kinds.flat_map(|(kind, ids)| ids.iter().map(|id| (*kind, id.clone())))
     }
 
     /// The external IDs of those of one kind.

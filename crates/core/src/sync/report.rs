@@ -106,11 +106,14 @@ pub struct Applied {
     pub problems: Problems,
     /// The changes that were refused, or weren't made for another reason; there is no use in looking for them.
     pub refused: ChangeSet,
-    /// What took something away, gave access back or changed a role; while an approval is used all changes,
-    /// and on a server that can't be read all of members.
+    /// What took something away, gave access back, or changed a role or access to collections; while an approval is
+    /// used all changes, and on a server that can't be read all of members.
     pub done: ChangeSet,
     /// Who was being revoked one by one, as long as no answer came.
     pub requested: HashSet<ExternalId>,
+    /// The changes of roles and access of which it isn't known whether this run made them: no answer came, or
+    /// it was so already when they were to be made.
+    pub in_doubt: ChangeSet,
     /// Who was being given access back one by one, as long as no answer came.
     pub restoring: HashSet<ExternalId>,
     /// Whose invitations were sent again, or may have been: all that were requested.

@@ -33,6 +33,8 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
         applied.problems.add(problem);
         applied.counts.take_back(change.kind());
         applied.outcomes.not_applied(at);
+        // Somebody may have undone it by hand meanwhile.
+        applied.in_doubt.insert(change);
         applied.refused.insert(change);
     }
 }

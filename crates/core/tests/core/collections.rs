@@ -17,6 +17,7 @@ use directory_sync_core_testing::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::killed::{Killed, Whose};
 use crate::render::PIPE;
 use crate::{changes, problems, unlimited};
 
@@ -229,13 +230,23 @@ fn a_pattern_that_fits_no_group_takes_nothing_and_is_told() {
 }
 
 #[test]
-fn a_lost_record_takes_nothing() {
+fn a_lost_record_takes_nothing_and_says_so() {
     let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
     company.sync(&self::company());
     company.run.ledger = Ledger::begin_careful(company.run.now);
-    company.policy.access.collections.clear();
-    company.sync(&self::company());
-    assert_eq!(company.access(), ["eng-b: View on infra"]);
+    company.policy.access.collections = vec![rule("eng-a", false, &[("infra", View)])];
+    company.run.now -= SignedDuration::from_hours(24);
+    let run = company.sync(&self::company());
+    assert_eq!(
+        company.access(),
+        ["eng-a: View on infra", "eng-b: View on infra"]
+    );
+    // And it is told, as it is with rules for roles.
+    let told = problems(&run);
+    assert!(
+        told.contains(&(ProblemReason::AccessKept, vec![])),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -529,6 +540,7 @@ fn what_else_of_a_group_is_refused_takes_nobody_who_gained_access_off_the_limit(
         changes: others.map(|kind| (kind, id("ops"))).collect(),
         outdated: [id("ops")].into(),
         refused: true,
+        ..FailedChanges::default()
     };
     company.run.now += SignedDuration::from_hours(25);
     assert_eq!(why(&failing(&mut company, &directory, &failed)), []);
@@ -687,7 +699,7 @@ enum Event {
     ByHand(usize, usize, Option<CollectionRight>, Option<Vec<Rule>>),
     Rules(Vec<Rule>),
     Refusing(Vec<bool>),
-    Killed(usize),
+    Killed(Killed),
     RecordLost,
 }
 
@@ -710,23 +722,23 @@ fn events() -> impl Strategy<Value = Event> {
         }),
         3 => rules().prop_map(Event::Rules),
         1 => prop::collection::vec(any::<bool>(), GROUPS.len()).prop_map(Event::Refusing),
-        1 => (0..4usize).prop_map(Event::Killed),
+        2 => Killed::any().prop_map(Event::Killed),
         1 => Just(Event::RecordLost),
     ]
 }
 
 proptest! {
     /// Whatever happened: once nothing is refused, a group has exactly the access that rules give it, with
-    /// `exclusive` nothing else, without it what no run gave; and groups made by hand are untouched.
+    /// `exclusive` nothing else, without it what no run certainly gave, and what one may have given is told; and
+    /// groups made by hand are untouched.
     #[test]
     fn access_ends_as_declared_and_the_rest_is_untouched(
         history in prop::collection::vec(events(), 1..12),
     ) {
         let mut company = Company::new(vec![]);
         company.organization.set_right("by hand", "wiki", Some(Edit));
-        let mut given = [[false; COLLECTIONS.len()]; GROUPS.len()];
-        // What a run was changing when it was killed: until the next one nobody can tell what is by hand.
-        let mut unclear = false;
+        let nobodys = || GROUPS.map(|_| COLLECTIONS.map(|_| Whose::Somebodys));
+        let mut whose = nobodys();
         let mut rules: Vec<Rule> = vec![];
         let right = |company: &Company, group: usize, collection: usize| {
             let wanted = format!("{}: ", GROUPS[group]);
@@ -735,27 +747,30 @@ proptest! {
             let mut found = access.filter(|one| one.starts_with(&wanted) && one.ends_with(&end));
             found.next()
         };
+        let named = |group: usize, collection: usize, right: CollectionRight| {
+            format!("{}: {} on {}", GROUPS[group], right.name(), COLLECTIONS[collection])
+        };
         for event in &history {
             let mut killed = None;
-            let mut by_hand = None;
+            let mut changed_by_hand = None;
             match event {
                 Event::ByHand(group, collection, to, new) => {
-                    by_hand = Some((*group, *collection));
                     rules = new.clone().unwrap_or(rules);
                     let before = right(&company, *group, *collection);
                     company.organization.set_right(GROUPS[*group], COLLECTIONS[*collection], *to);
                     // The same once more can't be seen.
-                    given[*group][*collection] &= before == right(&company, *group, *collection);
+                    let is_other = before != right(&company, *group, *collection);
+                    changed_by_hand = is_other.then_some((*group, *collection));
                 }
                 Event::Rules(new) => rules = new.clone(),
                 Event::Refusing(who) => {
                     let refused = GROUPS.into_iter().zip(who).filter(|(_, is)| **is);
                     company.organization.refused = refused.map(|(one, _)| id(one)).collect();
                 }
-                Event::Killed(after) => killed = Some(*after),
+                Event::Killed(how) => killed = Some(*how),
                 Event::RecordLost => {
                     company.run.ledger = Ledger::begin_careful(company.run.now);
-                    given = Default::default();
+                    whose = nobodys();
                 }
             }
             company.policy.access.collections = rules
@@ -771,20 +786,46 @@ proptest! {
             let before: Vec<Vec<Option<String>>> = (0..GROUPS.len())
                 .map(|group| (0..COLLECTIONS.len()).map(|one| right(&company, group, one)).collect())
                 .collect();
-            let directory = self::company();
-            let mut waits = false;
-            if let Some(after) = killed {
-                company.run.now += SignedDuration::from_hours(25);
-                let guarded = company.run.plan(&directory, &company.organization, &company.policy);
-                company.run.ledger.before(&guarded, company.run.now);
-                let mut part = (*guarded.approved).clone();
-                part.changes.truncate(after);
-                company.organization.apply(&part);
-            } else {
-                waits = company.sync(&directory).held.is_some();
+            for (group, of_group) in whose.iter_mut().enumerate() {
+                for (one, known) in of_group.iter_mut().enumerate() {
+                    let read = std::mem::replace(known, Whose::Somebodys);
+                    let is_other = changed_by_hand == Some((group, one));
+                    *known = read.read(before[group][one].as_ref(), is_other);
+                }
             }
+            let directory = self::company();
+            let ran = match killed {
+                Some(how) => {
+                    company.run.now += SignedDuration::from_hours(25);
+                    let Company { run, organization, policy } = &mut company;
+                    let (guarded, kept) = how.run(run, &directory, organization, policy);
+                    for (change, kept) in kept {
+                        let group = GROUPS.iter().position(|one| id(one) == *change.external_id());
+                        let (Some(group), Some(GroupAction::SetCollections(access))) =
+                            (group, change.group())
+                        else {
+                            continue;
+                        };
+                        for one in &access.changes {
+                            let name = one.external_id.as_deref();
+                            let at = COLLECTIONS.iter().position(|it| Some(*it) == name).unwrap();
+                            let [from, to] = [one.from, one.to]
+                                .map(|access| Some(named(group, at, access?.right())));
+                            let known = std::mem::replace(&mut whose[group][at], Whose::Somebodys);
+                            whose[group][at] = known.killed(kept, from, to);
+                        }
+                    }
+                    guarded
+                }
+                None => company.sync(&directory),
+            };
             prop_assert!(company.access().contains(&"by hand: Edit on wiki".to_owned()));
-            let was_unclear = std::mem::replace(&mut unclear, killed.is_some());
+            if killed.is_some() {
+                continue;
+            }
+            let told = ran.approved.problems.iter();
+            let told = told.filter(|one| one.reason == ProblemReason::AccessKept);
+            let told: Vec<&str> = told.map(|one| &*one.message).collect();
             for group in 0..GROUPS.len() {
                 let own = |pattern: usize| Glob::new(PATTERNS[pattern]).matches(GROUPS[group]);
                 let mine: Vec<_> = rules.iter().filter(|(pattern, ..)| own(*pattern)).collect();
@@ -794,32 +835,132 @@ proptest! {
                     let (was, now) = (&before[group][one], right(&company, group, one));
                     let access = mine.iter().flat_map(|(_, _, access)| access);
                     let access = access.filter(|(named, _)| *named == one).map(|(_, right)| *right);
-                    let declared = access.reduce(|a, b| a.max(b)).map(|right| {
-                        format!("{}: {} on {}", GROUPS[group], right.name(), COLLECTIONS[one])
-                    });
+                    let declared = access.reduce(|a, b| a.max(b));
+                    let declared = declared.map(|right| named(group, one, right));
                     let about = format!("{} on {}", GROUPS[group], COLLECTIONS[one]);
+                    let known = &mut whose[group][one];
                     if refused {
                         prop_assert_eq!(&now, was, "a refusal takes nothing: {}", about);
-                    } else if killed.is_none() && !waits {
-                        match declared {
-                            Some(declared) => prop_assert_eq!(now.as_ref(), Some(&declared)),
-                            None if was_unclear && by_hand == Some((group, one)) && !exclusive => {}
-                            None if exclusive || given[group][one] => {
+                    } else if ran.held.is_none() {
+                        match &declared {
+                            Some(declared) => prop_assert_eq!(now.as_ref(), Some(declared)),
+                            None if exclusive || *known == Whose::Runs => {
                                 prop_assert_eq!(&now, &None, "{}", about);
                             }
                             None => prop_assert_eq!(&now, was, "{} is untouched", about),
                         }
                     }
+                    let names = format!("on {}, and no rule", COLLECTIONS[one]);
+                    let group_named = format!("group {} has", GROUPS[group]);
+                    let is_told =
+                        told.iter().any(|it| it.contains(&names) && it.contains(&group_named));
+                    let is_left = declared.is_none() && !exclusive && *known == Whose::Unclear;
+                    prop_assert_eq!(is_told, is_left, "{} is told: {:?}", about, told);
                     if now != *was {
-                        given[group][one] = now.is_some();
-                    }
-                    if now.is_none() {
-                        given[group][one] = false;
+                        *known = match now {
+                            Some(_) => Whose::Runs,
+                            None => Whose::Somebodys,
+                        };
                     }
                 }
             }
         }
     }
+}
+
+impl Company {
+    /// A run that is killed.
+    fn killed(&mut self, how: Killed) {
+        self.run.now += SignedDuration::from_mins(10);
+        let Self {
+            run,
+            organization,
+            policy,
+        } = self;
+        how.run(run, &company(), organization, policy);
+    }
+
+    /// What is told because nobody can tell who gave it.
+    fn kept(&mut self) -> Vec<String> {
+        let run = self.sync(&company());
+        let told = run.approved.problems.iter();
+        let told = told.filter(|one| one.reason == ProblemReason::AccessKept);
+        let told = told.map(|one| {
+            one.message
+                .split(", and no rule")
+                .next()
+                .unwrap()
+                .to_owned()
+        });
+        told.collect()
+    }
+}
+
+const KEPT: [&str; 1] = ["access.collections: group eng-b has View on infra"];
+
+#[test]
+fn access_that_somebody_gave_after_a_run_was_killed_that_was_to_give_it_stays_and_is_told() {
+    let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+    company.killed(Killed::before_its_changes());
+    company.organization.set_right("eng-b", "infra", Some(View));
+    assert_eq!(company.kept(), [""; 0]);
+    company.policy.access.collections.clear();
+    for _ in 0..2 {
+        assert_eq!(company.kept(), KEPT);
+        assert_eq!(company.access(), ["eng-b: View on infra"]);
+    }
+    company.organization.set_right("eng-b", "infra", None);
+    assert_eq!(company.kept(), [""; 0]);
+}
+
+#[test]
+fn access_that_somebody_gave_again_after_a_run_was_killed_that_was_to_take_it_stays_and_is_told() {
+    for how in [Killed::after(1), Killed::noted(0, 1, 1)] {
+        let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+        company.sync(&self::company());
+        company.policy.access.collections.clear();
+        company.killed(how);
+        assert_eq!(company.access(), [""; 0]);
+        company.organization.set_right("eng-b", "infra", Some(View));
+        assert_eq!(company.kept(), KEPT);
+        assert_eq!(company.access(), ["eng-b: View on infra"]);
+    }
+    // Where the record has it as done there is nothing to tell.
+    let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+    company.sync(&self::company());
+    company.policy.access.collections.clear();
+    company.killed(Killed::noted(1, 0, 0));
+    company.organization.set_right("eng-b", "infra", Some(View));
+    assert_eq!(company.kept(), [""; 0]);
+    assert_eq!(company.access(), ["eng-b: View on infra"]);
+}
+
+#[test]
+fn what_the_record_of_a_killed_run_has_of_each_group_is_believed() {
+    let mut company = Company::new(vec![rule("*", false, &[("infra", View)])]);
+    company.killed(Killed::noted(1, 1, 1));
+    company.organization.set_right("ops", "infra", Some(View));
+    assert_eq!(
+        company.access(),
+        [
+            "eng-a: View on infra",
+            "eng-b: View on infra",
+            "ops: View on infra"
+        ]
+    );
+    company.policy.access.collections.clear();
+    assert_eq!(company.kept(), KEPT);
+    assert_eq!(
+        company.access(),
+        ["eng-b: View on infra", "ops: View on infra"]
+    );
+    // And what a killed run hadn't come to is taken back.
+    let mut company = Company::new(vec![rule("eng-b", false, &[("infra", View)])]);
+    company.sync(&self::company());
+    company.policy.access.collections.clear();
+    company.killed(Killed::noted(0, 0, 0));
+    assert_eq!(company.kept(), [""; 0]);
+    assert_eq!(company.access(), [""; 0]);
 }
 
 #[test]

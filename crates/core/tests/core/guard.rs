@@ -2009,7 +2009,8 @@ fn what_a_stopped_run_has_done_of_an_approval_is_used_up() {
     run.ledger.before(&stopped, run.now);
     // The server fails after the fifth, and somebody gives all five their access back.
     let done = stopped.approved.changes[..5].iter();
-    run.ledger.interrupted(&stopped, &done.collect());
+    run.ledger
+        .interrupted(&stopped, &done.collect(), &Default::default());
     run.now += hours(1);
     // Without that, the last one is left.
     let mut finished = organization.clone();
@@ -2050,7 +2051,9 @@ fn an_approval_in_an_older_copy_of_the_record_is_not_used_again() {
     run.ledger.before(&approved, run.now);
     // A copy of everything that is kept is made while the changes are: three are known to be done.
     let done = approved.approved.changes[..3].iter();
-    let copy = run.ledger.checkpoint(&approved, &done.collect(), &[]);
+    let copy = run
+        .ledger
+        .checkpoint(&approved, &done.collect(), &[], &Default::default());
     organization.apply(&approved.approved);
     run.ledger.after(&approved, &FailedChanges::default());
     for n in 0..8 {
@@ -2144,7 +2147,9 @@ fn an_approval_of_more_changes_than_the_record_has_room_for_is_finished_from_wha
     // Of what was answered, somebody gives two people access back; what wasn't heard of is seen.
     let done = ["p0", "p1", "p3"].map(|text| (Kind::Revoke, id(text)));
     let done = done.into_iter().collect();
-    run.ledger = run.ledger.checkpoint(&stopped, &done, &[]);
+    run.ledger = run
+        .ledger
+        .checkpoint(&stopped, &done, &[], &Default::default());
     for email in ["p2@example.com", "p3@example.com"] {
         organization.set_status(email, MemberStatus::Revoked);
     }

@@ -13,6 +13,7 @@ mod former_ids;
 mod groups;
 mod guard;
 mod history;
+mod killed;
 mod laws;
 mod memberships;
 mod onboarding;

@@ -376,7 +376,8 @@ fn a_killed_run_sends_one_too_few_and_a_stopped_one_none_too_few() {
     assert_eq!(made, ["Reinvite ann", "Reinvite bob"]);
 
     // Ann's was requested.
-    run.ledger.interrupted(&guarded, &Default::default());
+    run.ledger
+        .interrupted(&guarded, &Default::default(), &Default::default());
     run.ledger.reinvited(&guarded, &[id("ann")].into());
     let made = at(&mut run, 73, (&directory, &mut organization), &policy);
     assert_eq!(made, ["Reinvite bob"]);
@@ -779,7 +780,9 @@ impl Life {
                     let done = done.collect();
                     let sent = changes.filter(|change| change.kind() == Kind::Reinvite);
                     let sent = sent.map(|change| change.external_id().clone()).collect();
-                    self.run.ledger.interrupted(&guarded, &done);
+                    self.run
+                        .ledger
+                        .interrupted(&guarded, &done, &Default::default());
                     self.run.ledger.reinvited(&guarded, &sent);
                 }
             }

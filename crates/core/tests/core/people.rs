@@ -1389,7 +1389,8 @@ fn whom_a_stopped_run_is_known_to_have_revoked_is_restored() {
     run.ledger.before(&stopped, run.now);
     organization.apply(&stopped.approved);
     let done = stopped.approved.changes.iter();
-    run.ledger.interrupted(&stopped, &done.collect());
+    run.ledger
+        .interrupted(&stopped, &done.collect(), &Default::default());
     let active = eve().person("ann", "ann@example.com");
     let after = run.sync(&active, &mut organization, &unlimited());
     assert_eq!(changes(&after), ["Restore ann"]);
@@ -1403,7 +1404,8 @@ fn whoever_got_access_back_by_a_run_that_ended_early_and_was_revoked_by_hand_sta
     run.ledger.before(&ended, run.now);
     organization.apply(&ended.approved);
     let done = ended.approved.changes.iter();
-    run.ledger.interrupted(&ended, &done.collect());
+    run.ledger
+        .interrupted(&ended, &done.collect(), &Default::default());
     organization.set_status("ann@example.com", MemberStatus::Revoked);
     let after = run.sync(&ann_and_eve(), &mut organization, &unlimited());
     assert_eq!(changes(&after), [""; 0]);
@@ -1421,7 +1423,9 @@ fn whoever_was_about_to_get_access_back_when_a_process_was_killed_is_not_restore
     run.ledger.before(&killed, run.now);
     let next: Vec<_> = killed.approved.changes.iter().collect();
     let done = Default::default();
-    run.ledger = run.ledger.checkpoint(&killed, &done, &next);
+    run.ledger = run
+        .ledger
+        .checkpoint(&killed, &done, &next, &Default::default());
     // It came that far, and somebody revokes her by hand; or it didn't.
     let mut first = run.clone();
     let mut revoked = organization.clone();
@@ -1853,7 +1857,9 @@ fn whoever_a_killed_run_had_not_come_to_and_was_revoked_by_hand_then_stays_revok
     // The record was kept once more, before the first of three requests; and the run is killed after it.
     let next: Vec<_> = killed.approved.changes.iter().collect();
     let done = Default::default();
-    run.ledger = run.ledger.checkpoint(&killed, &done, &next);
+    run.ledger = run
+        .ledger
+        .checkpoint(&killed, &done, &next, &Default::default());
     for name in names {
         organization.set_status(&format!("{name}@example.com"), MemberStatus::Revoked);
     }
@@ -2181,7 +2187,9 @@ fn whoever_is_revoked_though_the_answer_was_not_heard_was_revoked_by_us_within_t
         }
         let done = Default::default();
         let requested: Vec<_> = stopped.approved.changes.iter().collect();
-        run.ledger = run.ledger.checkpoint(&stopped, &done, &requested);
+        run.ledger = run
+            .ledger
+            .checkpoint(&stopped, &done, &requested, &Default::default());
         (run, organization)
     };
 

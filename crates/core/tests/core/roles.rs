@@ -16,6 +16,7 @@ use directory_sync_core_testing::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::killed::{Killed, Whose};
 use crate::{changes, problems, unlimited};
 
 const ADMIN: AccessRole = AccessRole::Admin;
@@ -618,8 +619,8 @@ enum Event {
     Rules(Option<AccessRole>, Option<AccessRole>),
     /// The server refuses changes of these people.
     Refusing(Vec<bool>),
-    /// The process is killed in the middle of a run, which had come so far.
-    Killed(usize),
+    /// The process is killed in the middle of a run.
+    Killed(Killed),
     /// The record is lost.
     RecordLost,
 }
@@ -632,7 +633,7 @@ fn events() -> impl Strategy<Value = Event> {
         2 => (0..PEOPLE.len(), any_role()).prop_map(|(who, role)| Event::ByHand(who, role)),
         2 => (rule(), rule()).prop_map(|(a, b)| Event::Rules(a, b)),
         1 => who().prop_map(Event::Refusing),
-        1 => (0..4usize).prop_map(Event::Killed),
+        2 => Killed::any().prop_map(Event::Killed),
         1 => Just(Event::RecordLost),
     ]
 }
@@ -643,8 +644,8 @@ fn named(who: &[bool]) -> Vec<&'static str> {
 }
 
 proptest! {
-    /// Whatever happened: once nothing is refused, whoever a rule is about has exactly its role, and
-    /// whoever has a role that no run gave keeps it.
+    /// Whatever happened: once nothing is refused, whoever a rule is about has exactly its role, whoever has a role
+    /// that no run certainly gave keeps it, and whoever has one that a run may have given is named.
     #[test]
     fn roles_end_as_declared_and_the_rest_is_untouched(
         by_hand in prop::collection::vec(any_role(), PEOPLE.len()),
@@ -655,34 +656,31 @@ proptest! {
         for (person, role) in PEOPLE.iter().zip(&by_hand) {
             company.organization.set_role(&format!("{person}@example.com"), *role);
         }
-        // Whether it is ours now, as far as anybody can tell.
-        let mut given = [false; PEOPLE.len()];
-        // Whether a run was killed that was taking it back: for an hour nobody can tell what is by hand.
-        let mut unclear = [false; PEOPLE.len()];
+        let mut whose = [const { Whose::Somebodys }; PEOPLE.len()];
         let (mut admins, mut helpdesk) = (vec![false; 4], vec![false; 4]);
         let (mut first, mut second) = (None, None);
         let email = |at: usize| format!("{}@example.com", PEOPLE[at]);
         for event in history.iter().chain([&Event::Refusing(vec![false; 4])]) {
             let mut killed = None;
-            let mut by_hand_now = [false; PEOPLE.len()];
+            let mut changed_by_hand = None;
             match event {
                 Event::Directory(one, other) => {
                     (admins, helpdesk) = (one.clone(), other.clone());
                 }
                 Event::ByHand(at, role) => {
                     // The same once more can't be seen.
-                    given[*at] &= company.organization.role(&email(*at)) == Some(*role);
-                    by_hand_now[*at] = true;
+                    let before = company.organization.role(&email(*at));
+                    changed_by_hand = (before != Some(*role)).then_some(*at);
                     company.organization.set_role(&email(*at), *role);
                 }
                 Event::Rules(one, other) => (first, second) = (*one, *other),
                 Event::Refusing(who) => {
                     company.organization.refused = named(who).into_iter().map(id).collect();
                 }
-                Event::Killed(after) => killed = Some(*after),
+                Event::Killed(how) => killed = Some(*how),
                 Event::RecordLost => {
                     company.run.ledger = Ledger::begin_careful(company.run.now);
-                    given = [false; PEOPLE.len()];
+                    whose = [const { Whose::Somebodys }; PEOPLE.len()];
                 }
             }
             let all = [("bw-admins", first), ("helpdesk", second)];
@@ -691,22 +689,34 @@ proptest! {
             company.policy.access.roles = rules(&all).roles;
             let directory = self::company(&named(&admins), &named(&helpdesk));
             // A process that was killed is started again soon.
-            company.run.now += match unclear.contains(&true) {
+            company.run.now += match whose.iter().any(|one| matches!(one, Whose::InDoubt(_))) {
                 true => SignedDuration::from_mins(10),
                 false => SignedDuration::from_hours(25),
             };
             let before = company.organization.clone();
-            if let Some(after) = killed {
-                // What was kept last is what was kept before the first change.
-                let guarded =
-                    company.run.plan(&directory, &company.organization, &company.policy);
-                company.run.ledger.before(&guarded, company.run.now);
-                let mut part = (*guarded.approved).clone();
-                part.changes.truncate(after);
-                company.organization.apply(&part);
-            } else {
-                company.sync(&directory);
+            for (at, one) in whose.iter_mut().enumerate() {
+                let now = before.role(&email(at)).filter(|role| *role != USER);
+                let read = std::mem::replace(one, Whose::Somebodys);
+                *one = read.read(now.as_ref(), changed_by_hand == Some(at));
             }
+            let told = match killed {
+                Some(how) => {
+                    let Company { run, organization, policy } = &mut company;
+                    let (guarded, kept) = how.run(run, &directory, organization, policy);
+                    for (change, kept) in kept {
+                        let at = PEOPLE.iter().position(|one| id(one) == *change.external_id());
+                        if let (Some(role), Some(at)) = (change.role(), at) {
+                            let [from, to] =
+                                [role.from, role.to].map(|one| Some(one).filter(|one| *one != USER));
+                            let before = std::mem::replace(&mut whose[at], Whose::Somebodys);
+                            whose[at] = before.killed(kept, from, to);
+                        }
+                    }
+                    guarded
+                }
+                None => company.sync(&directory),
+            };
+            let told = problems(&told);
             for at in 0..PEOPLE.len() {
                 let now = company.organization.role(&email(at)).unwrap();
                 let was = before.role(&email(at)).unwrap();
@@ -716,21 +726,153 @@ proptest! {
                     .filter_map(|(inside, role)| role.filter(|_| inside))
                     .reduce(AccessRole::or);
                 let is_refused = company.organization.refused.contains(&id(PEOPLE[at]));
-                match claim {
-                    _ if killed.is_some() || is_refused => {}
-                    None if unclear[at] && by_hand_now[at] => {}
-                    Some(role) => prop_assert_eq!(now, role, "{} is as declared", PEOPLE[at]),
-                    None if given[at] => prop_assert_eq!(now, USER, "{} gave it back", PEOPLE[at]),
-                    None => prop_assert_eq!(now, was, "{} is untouched", PEOPLE[at]),
-                }
                 if is_refused {
                     prop_assert_eq!(now, was, "a refusal takes nothing from {}", PEOPLE[at]);
                 }
-                unclear[at] = killed.is_some();
+                if killed.is_some() {
+                    continue;
+                }
+                match (claim, &whose[at]) {
+                    _ if is_refused => {}
+                    (Some(role), _) => prop_assert_eq!(now, role, "{} is as declared", PEOPLE[at]),
+                    (None, Whose::Runs) => {
+                        prop_assert_eq!(now, USER, "{} gave it back", PEOPLE[at]);
+                    }
+                    (None, _) => prop_assert_eq!(now, was, "{} is untouched", PEOPLE[at]),
+                }
+                let is_told = told.contains(&(ProblemReason::AccessKept, vec![PEOPLE[at]]));
+                let is_left = claim.is_none() && whose[at] == Whose::Unclear;
+                prop_assert_eq!(is_told, is_left, "{} is named", PEOPLE[at]);
                 if now != was {
-                    given[at] = now != USER;
+                    whose[at] = match now {
+                        USER => Whose::Somebodys,
+                        _ => Whose::Runs,
+                    };
                 }
             }
         }
     }
+}
+
+impl Company {
+    /// A run that is killed.
+    fn killed(&mut self, directory: &TestDirectory, how: Killed) {
+        self.run.now += SignedDuration::from_mins(10);
+        how.run(
+            &mut self.run,
+            directory,
+            &mut self.organization,
+            &self.policy,
+        );
+    }
+
+    /// Who is named because nobody can tell whose their role is, in a run ten minutes later.
+    fn sync_soon(&mut self, directory: &TestDirectory) -> Vec<String> {
+        self.run.now += SignedDuration::from_mins(10);
+        let run = self.sync(directory);
+        let told = problems(&run).into_iter();
+        let told = told.filter(|(reason, _)| *reason == ProblemReason::AccessKept);
+        told.map(|(_, ids)| ids.join(", ")).collect()
+    }
+}
+
+#[test]
+fn a_role_that_somebody_gave_after_a_run_was_killed_that_was_to_give_it_stays_and_is_told() {
+    let mut company = admins();
+    let inside = self::company(&["ann"], &[]);
+    company.killed(&inside, Killed::before_its_changes());
+    company.organization.set_role("ann@example.com", ADMIN);
+    // As long as the rule gives it there is nothing to tell.
+    assert_eq!(company.sync_soon(&inside), [""; 0]);
+    let outside = self::company(&[], &[]);
+    for _ in 0..2 {
+        assert_eq!(company.sync_soon(&outside), ["ann"]);
+        assert_eq!(company.roles(), ["ann: Admin"]);
+    }
+    // Somebody decides.
+    company.organization.set_role("ann@example.com", USER);
+    assert_eq!(company.sync_soon(&outside), [""; 0]);
+    company.organization.set_role("ann@example.com", ADMIN);
+    assert_eq!(company.sync_soon(&outside), [""; 0]);
+    assert_eq!(company.roles(), ["ann: Admin"]);
+}
+
+#[test]
+fn a_role_that_a_run_gave_right_before_it_was_killed_stays_and_is_told() {
+    let mut company = admins();
+    company.killed(&self::company(&["ann"], &[]), Killed::after(1));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    assert_eq!(company.sync_soon(&self::company(&[], &[])), ["ann"]);
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    // It counts as gained: two more reach the limit, and a third is over it.
+    company.policy.access.limit = 3;
+    let three = self::company(&["bob", "cid"], &[]);
+    assert!(company.sync(&three).held.is_none());
+    assert!(
+        company
+            .sync(&self::company(&["bob", "cid", "dan"], &[]))
+            .held
+            .is_some()
+    );
+}
+
+#[test]
+fn what_the_record_of_a_killed_run_has_as_given_is_taken_back_and_what_it_had_not_come_to_is_not() {
+    let mut company = admins();
+    let all = self::company(&["ann", "bob", "cid", "dan"], &[]);
+    company.policy.access.limit = 10;
+    // Ann's is done, Bob's is requested, and Cid's and Dan's weren't.
+    company.killed(&all, Killed::noted(1, 1, 1));
+    assert_eq!(company.roles(), ["ann: Admin", "bob: Admin"]);
+    company.organization.set_role("cid@example.com", ADMIN);
+    assert_eq!(company.sync_soon(&self::company(&[], &[])), ["bob"]);
+    assert_eq!(company.roles(), ["bob: Admin", "cid: Admin"]);
+}
+
+#[test]
+fn a_role_that_somebody_gave_again_after_a_run_was_killed_that_was_to_take_it_stays_and_is_told() {
+    for how in [Killed::after(1), Killed::noted(0, 1, 1)] {
+        let mut company = admins();
+        company.sync(&self::company(&["ann"], &[]));
+        let outside = self::company(&[], &[]);
+        company.killed(&outside, how);
+        assert_eq!(company.roles(), [""; 0]);
+        company.organization.set_role("ann@example.com", ADMIN);
+        assert_eq!(company.sync_soon(&outside), ["ann"]);
+        assert_eq!(company.roles(), ["ann: Admin"]);
+        // Back in the group and out of it: still nobody knows.
+        company.sync_soon(&self::company(&["ann"], &[]));
+        assert_eq!(company.sync_soon(&outside), ["ann"]);
+        assert_eq!(company.roles(), ["ann: Admin"]);
+    }
+}
+
+#[test]
+fn a_role_is_taken_back_after_a_run_was_killed_that_had_not_come_to_it() {
+    let mut company = admins();
+    company.sync(&self::company(&["ann"], &[]));
+    let outside = self::company(&[], &[]);
+    company.killed(&outside, Killed::noted(0, 0, 0));
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    assert_eq!(company.sync_soon(&outside), [""; 0]);
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn a_role_that_was_there_already_when_it_was_to_be_given_is_nobodys_for_certain() {
+    let mut company = admins();
+    let inside = self::company(&["ann"], &[]);
+    let guarded = company
+        .run
+        .plan(&inside, &company.organization, &company.policy);
+    company.run.ledger.before(&guarded, company.run.now);
+    company.organization.set_role("ann@example.com", ADMIN);
+    let failed = FailedChanges {
+        in_doubt: [(Kind::SetRole, id("ann"))].into_iter().collect(),
+        ..FailedChanges::default()
+    };
+    company.run.memory.record(&guarded, &failed);
+    company.run.ledger.after(&guarded, &failed);
+    assert_eq!(company.sync_soon(&self::company(&[], &[])), ["ann"]);
+    assert_eq!(company.roles(), ["ann: Admin"]);
 }

@@ -998,12 +998,18 @@ impl Observer {
                     self.ours
                         .extend(next.first().and_then(|next| next.subject.id));
                 }
-                self.run.ledger = self.run.ledger.checkpoint(&guarded, &answered(done), &next);
+                self.run.ledger = self.run.ledger.checkpoint(
+                    &guarded,
+                    &answered(done),
+                    &next,
+                    &Default::default(),
+                );
             }
-            End::Fails(_) => self
-                .run
-                .ledger
-                .interrupted(&guarded, &answered(&plan.changes)),
+            End::Fails(_) => {
+                self.run
+                    .ledger
+                    .interrupted(&guarded, &answered(&plan.changes), &Default::default())
+            }
         }
         guarded
     }

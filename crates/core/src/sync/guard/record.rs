@@ -47,9 +47,12 @@ impl Ledger {
     /// changes that the server accepted: those of them that were approved
     /// aren't finished by the next run, whom it revoked it may restore, and whoever has their access back
     /// isn't revoked by us any more.
-    pub fn interrupted(&mut self, guarded: &GuardedPlan, done: &ChangeSet) {
-        let changes = guarded.approved.changes.iter();
-        let done: Vec<&Change> = changes.filter(|change| done.has(change)).collect();
+    /// `in_doubt` are the changes of roles and access that were requested without hearing an answer, or that were
+    /// accepted where it was so already: what became of them the next run's read tells, as far as it can.
+    pub fn interrupted(&mut self, guarded: &GuardedPlan, done: &ChangeSet, in_doubt: &ChangeSet) {
+        let changes = || guarded.approved.changes.iter();
+        self.record_access(changes().filter(|change| !in_doubt.has(change)), done);
+        let done: Vec<&Change> = changes().filter(|change| done.has(change)).collect();
         self.record_done(&done, guarded.approved.undoes.is_some());
     }
 
@@ -75,20 +78,22 @@ impl Ledger {
     /// The record to be kept while a run makes its changes: what the next run has to know if this
     /// process ends now. `done` as for [`Ledger::interrupted`]; `requested` are the revocations or restores
     /// that are requested next, in order. Of revocations only the first is noted: whom the process doesn't come
-    /// to, and somebody revokes by hand, would count as revoked by us.
+    /// to, and somebody revokes by hand, would count as revoked by us. `in_doubt` are the changes of roles and access
+    /// that are requested until the next record, or without an answer so far.
     #[must_use]
     pub fn checkpoint(
         &self,
         guarded: &GuardedPlan,
         done: &ChangeSet,
         requested: &[&Change],
+        in_doubt: &ChangeSet,
     ) -> Self {
         let of_kind = |kind: Kind| {
             let changes = requested.iter().filter(move |one| one.kind() == kind);
             changes.map(|change| change.external_id())
         };
         let mut ledger = self.clone();
-        ledger.interrupted(guarded, done);
+        ledger.interrupted(guarded, done, in_doubt);
         ledger.requested(of_kind(Kind::Revoke).take(1));
         ledger.restoring(of_kind(Kind::Restore));
         ledger

@@ -1,7 +1,7 @@
 //! Which members have their role from a run, by `access.roles`.
 //!
 //! What is taken back is only what a run gave. A member is kept with the role that they got: whoever has
-//! another one by now has it from somebody else.
+//! another one by now has it from somebody else. See [`Origin`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::hourly::{self, Hourly};
-use super::{ANSWER_UNHEARD, KEPT, Key, Ledger, member_key};
+use super::origin::{Came, Origin};
+use super::{KEPT, Key, Ledger, member_key};
 use crate::organization::role::AccessRole;
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
@@ -30,11 +31,7 @@ pub(super) struct Given {
     at: i64,
     member: Key,
     role: AccessRole,
-    /// The member had it from us when it was last looked at.
-    ours: bool,
-    /// When a run began to take it back, and hasn't told that it ended; else zero. If the member has the role
-    /// still, soon after that, it came to nothing; later somebody may have given it anew.
-    taking: i64,
+    origin: Origin,
     counts: Counts,
 }
 
@@ -75,10 +72,9 @@ impl Hourly for RoleNumber {
 }
 
 impl Given {
-    /// Whether the member has it from us, as of `latest`.
-    fn is_ours(&self, latest: i64) -> bool {
-        let unheard = self.taking..=self.taking.saturating_add(ANSWER_UNHEARD);
-        self.ours && (self.taking == 0 || unheard.contains(&latest))
+    /// Whether it has to be known whose it is.
+    fn is_kept(&self) -> bool {
+        self.origin != Origin::Elsewhere
     }
 }
 
@@ -111,15 +107,23 @@ pub(crate) struct RecentRoles {
 impl Ledger {
     /// Whether a run gave the member the role that they have now.
     pub(super) fn gave(&self, member: Uuid, role: AccessRole) -> bool {
-        let member = member_key(member);
-        let mut given = self.given.iter();
-        given.any(|one| one.is_ours(self.latest) && one.member == member && one.role == role)
+        self.has_given(member, role, Origin::is_run)
     }
 
-    /// How many members have their role from a run.
+    /// Whether a run may have given the member the role that they have now, or somebody by hand.
+    pub(super) fn may_have_given(&self, member: Uuid, role: AccessRole) -> bool {
+        self.has_given(member, role, Origin::is_unclear) && !self.gave(member, role)
+    }
+
+    fn has_given(&self, member: Uuid, role: AccessRole, which: fn(Origin) -> bool) -> bool {
+        let member = member_key(member);
+        let mut given = self.given.iter();
+        given.any(|one| which(one.origin) && one.member == member && one.role == role)
+    }
+
+    /// How many members have their role from a run, or may have.
     pub(super) fn given_count(&self) -> usize {
-        let ours = self.given.iter().filter(|one| one.is_ours(self.latest));
-        ours.count()
+        self.given.iter().filter(|one| one.is_kept()).count()
     }
 
     /// Whether it isn't known any more which members have their role from a run.
@@ -188,10 +192,9 @@ impl Ledger {
             .map(|(member, role)| (member_key(*member), *role))
             .collect();
         self.given.retain_mut(|one| {
-            one.ours = one.is_ours(latest) && roles.get(&one.member) == Some(&one.role);
-            one.taking = 0;
+            one.origin = one.origin.seen(roles.get(&one.member) == Some(&one.role));
             let counts = one.counts != Counts::Nowhere && one.at.saturating_add(KEPT) > latest;
-            one.ours || counts
+            one.is_kept() || counts
         });
     }
 
@@ -209,13 +212,15 @@ impl Ledger {
             };
             let (at, member) = (self.latest, member_key(member));
             let before = self.given.iter_mut().filter(|one| one.member == member);
-            before.for_each(|one| one.taking = at);
+            before.for_each(|one| one.origin = one.origin.taking());
             self.given.push(Given {
                 at,
                 member,
                 role: role.to,
-                ours: !is_undo && role.to != AccessRole::User,
-                taking: 0,
+                origin: match is_undo || role.to == AccessRole::User {
+                    true => Origin::Elsewhere,
+                    false => Origin::Giving,
+                },
                 counts,
             });
         }
@@ -226,17 +231,19 @@ impl Ledger {
     /// where there are too many of these, too.
     fn bound_given(&mut self) {
         let mut ours = 0;
-        for one in self.given.iter_mut().filter(|one| one.ours) {
+        for one in self.given.iter_mut().filter(|one| one.is_kept()) {
             ours += 1;
-            one.ours = ours <= GIVEN_MAX;
+            if ours > GIVEN_MAX {
+                one.origin = Origin::Elsewhere;
+            }
         }
         self.given
-            .retain(|one| one.ours || one.counts != Counts::Nowhere);
-        let surplus = self.given.iter().filter(|one| !one.ours).count();
+            .retain(|one| one.is_kept() || one.counts != Counts::Nowhere);
+        let surplus = self.given.iter().filter(|one| !one.is_kept()).count();
         let mut surplus = surplus.saturating_sub(COUNTED_MAX);
         let numbers = &mut self.role_numbers;
         self.given.retain(|one| {
-            let is_surplus = surplus > 0 && !one.ours;
+            let is_surplus = surplus > 0 && !one.is_kept();
             if is_surplus {
                 surplus -= 1;
                 for (counts, lost) in [(one.counts.is_gain(), false), (one.counts.is_loss(), true)]
@@ -256,7 +263,7 @@ impl Ledger {
     }
 
     /// Notes what came of it: who got another role has none of the earlier ones from us any more, and what was
-    /// refused isn't ours.
+    /// refused isn't ours. What became of changes in doubt the next run's read tells, as far as it can.
     pub(super) fn end_given(
         &mut self,
         plan: &Plan,
@@ -268,8 +275,15 @@ impl Ledger {
             let (Some(role), Some(member)) = (change.role(), change.subject.id) else {
                 continue;
             };
+            if failed.in_doubt.has(change) {
+                continue;
+            }
             let member = member_key(member);
-            if failed.changes.has(change) {
+            let came = match failed.changes.has(change) {
+                true => Came::NotMade,
+                false => Came::Made,
+            };
+            if came == Came::NotMade {
                 let before = self.given.len();
                 self.given
                     .retain(|one| one.at != at || one.member != member || one.role != role.to);
@@ -282,20 +296,24 @@ impl Ledger {
                         .for_each(|one| one.members = one.members.saturating_sub(1));
                 }
             }
-            for one in self.given.iter_mut().filter(|one| one.member == member) {
-                one.ours &= one.taking != at || failed.changes.has(change);
-                one.taking = 0;
-            }
+            self.end_given_to(member, role, came);
         }
     }
 
-    /// The same of changes that a run made which ended early.
-    pub(super) fn end_given_of(&mut self, done: &[&Change]) {
-        for change in done.iter().filter(|change| change.role().is_some()) {
-            let member = change.subject.id.map(member_key);
-            let earlier = self.given.iter_mut();
-            let earlier = earlier.filter(|one| Some(one.member) == member && one.taking > 0);
-            earlier.for_each(|one| one.ours = false);
+    /// The same of a change of a run that ended early. It counts in any case.
+    pub(super) fn end_given_by(&mut self, change: &Change, came: Came) {
+        if let (Some(role), Some(member)) = (change.role(), change.subject.id) {
+            self.end_given_to(member_key(member), role, came);
+        }
+    }
+
+    fn end_given_to(&mut self, member: Key, role: &RoleChange, came: Came) {
+        for one in self.given.iter_mut().filter(|one| one.member == member) {
+            one.origin = match came {
+                // Any other role they don't have any more.
+                Came::Made if one.role != role.to => Origin::Elsewhere,
+                came => one.origin.ended(came),
+            };
         }
     }
 }
@@ -311,8 +329,10 @@ impl Ledger {
                 at: self.latest,
                 member: number.to_be_bytes(),
                 role,
-                ours: number % 2 == 0,
-                taking: self.latest,
+                origin: match number % 2 {
+                    0 => Origin::Unclear,
+                    _ => Origin::Elsewhere,
+                },
                 counts: Counts::Both,
             });
         }

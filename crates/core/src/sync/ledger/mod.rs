@@ -18,6 +18,7 @@ mod given_access;
 mod holds;
 mod hourly;
 mod invitations;
+mod origin;
 mod record;
 mod undone;
 mod used;
@@ -48,7 +49,7 @@ use crate::organization::collection::CollectionAccess;
 use crate::organization::role::AccessRole;
 use crate::sync::hash::{hash, person_hash, truncated};
 use crate::sync::limits::WINDOW;
-use crate::sync::plan::{AccessKey, NotRead, RuleId};
+use crate::sync::plan::{NotRead, RuleId};
 use crate::sync::stored::{self, Magic};
 
 /// No ledger has more bytes than this. All the following limits add up to it.
@@ -77,7 +78,7 @@ const ACTIVE_HAD: i64 = 30 * 24 * 3600;
 /// member is revoked, in seconds. Later somebody may have revoked them by hand.
 const ANSWER_UNHEARD: i64 = 3600;
 
-const MAGIC: &Magic = b"dsyncldG";
+const MAGIC: &Magic = b"dsyncldH";
 
 /// What was taken away and given by earlier runs for one organization.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +122,7 @@ pub struct Ledger {
     /// How many members gained or lost rights of whom it isn't kept who they are.
     role_numbers: Vec<given::RoleNumber>,
     /// The access to collections that runs gave, sorted.
-    given_access: Vec<AccessKey>,
+    given_access: Vec<given_access::GivenAccess>,
     /// How many people gained access to collections.
     gained_access: Vec<gained_access::Gained>,
     /// The resource that it is used for, where several share it. Not kept: its holds are beside it.
@@ -373,6 +374,10 @@ impl crate::sync::plan::Revocations for Ledger {
         self.gave(member, role)
     }
 
+    fn may_have_given_role(&self, member: Uuid, role: AccessRole) -> bool {
+        self.may_have_given(member, role)
+    }
+
     fn given_roles(&self) -> usize {
         self.given_count()
     }
@@ -387,6 +392,10 @@ impl crate::sync::plan::Revocations for Ledger {
 
     fn has_given_access(&self, group: Uuid, access: CollectionAccess) -> bool {
         self.gave_access(group, access)
+    }
+
+    fn may_have_given_access(&self, group: Uuid, access: CollectionAccess) -> bool {
+        self.may_have_given_access_key(group, access)
     }
 
     fn given_access(&self) -> usize {

@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::origin::Came;
 use super::{
     ActiveHad, Asked, EvidenceKind, Hold, Invited, KEPT, Key, LOSSES_MAX, Ledger, Loss, NO_MEMBER,
     PENDING_MAX, REVOKED_MAX, Replaced, RevocationState, Revoked, Uncounted, What, hourly, key,
     key_of, member_key, member_number, name_key,
 };
 use crate::directory::ExternalId;
+use crate::sync::change_set::ChangeSet;
 use crate::sync::fingerprint::FingerprintSet;
 use crate::sync::limits::WINDOW;
 use crate::sync::memberships::FailedChanges;
@@ -292,10 +294,27 @@ impl Ledger {
         let made = FingerprintSet::of(done.iter().copied());
         self.finish_approved_of(&made.union(&FingerprintSet::of_joins(done.iter().copied())));
         self.record_restored(done, undo);
-        self.end_given_of(done);
         let revoked = done.iter().filter(|change| change.kind() == Kind::Revoke);
         let revoked = revoked.map(|change| change.external_id());
         self.set_revocations(revoked, RevocationState::Revoked);
+    }
+
+    /// Notes of a run that ended early, or is under way, which of these `changes` of roles and access it made: those
+    /// that are `done`, and no others.
+    pub(crate) fn record_access<'a>(
+        &mut self,
+        changes: impl Iterator<Item = &'a Change>,
+        done: &ChangeSet,
+    ) {
+        for change in changes {
+            let came = match done.has(change) {
+                true => Came::Made,
+                false => Came::NotMade,
+            };
+            self.end_given_by(change, came);
+            self.end_given_access_by(change, came);
+        }
+        self.forget_given_access();
     }
 
     /// Whoever is found revoked after that may have been by hand.

@@ -54,6 +54,8 @@ pub(super) struct Differences {
 pub struct FailedChanges {
     /// The changes that weren't made, or not surely.
     pub changes: ChangeSet,
+    /// Those of roles and access of which it isn't known whether this run made them.
+    pub in_doubt: ChangeSet,
     /// Groups that hold other members than the plan was made for, whatever became of its changes: the next run
     /// reads them.
     pub outdated: HashSet<ExternalId>,

@@ -21,7 +21,7 @@ use crate::sync::plan::{
     Action, Change, CollectionsChange, GroupAction, Kind, Reason, Revocations, Subject,
 };
 use crate::sync::policy::{Access, CollectionName, CollectionRule};
-use crate::sync::roster::Roster;
+use crate::sync::roster::{Roster, RosterGroup};
 use crate::text::sanitize;
 
 /// Identifies a group's access to a collection, as it is: another access is another one.
@@ -168,7 +168,14 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
             }
             continue;
         };
-        let differences = compare(group.id, current, &own, &doubtful, earlier);
+        let Compared {
+            differences,
+            unclear: kept,
+        } = compare(group.id, current, &own, &doubtful, earlier);
+        problems.extend(kept.into_iter().map(|access| {
+            let collection = known.external_ids.get(&access.id).copied();
+            unclear(wanted, access, collection)
+        }));
         if differences.is_empty() {
             continue;
         }
@@ -316,6 +323,13 @@ fn resolve<'a>(
 
 type Difference = (Uuid, Option<CollectionAccess>, Option<CollectionAccess>);
 
+#[derive(Default)]
+struct Compared {
+    differences: Vec<Difference>,
+    /// What would be taken away if it were certain that a run gave it.
+    unclear: Vec<CollectionAccess>,
+}
+
 /// What has to change of a group that has `current`.
 fn compare(
     group: Uuid,
@@ -323,7 +337,7 @@ fn compare(
     rules: &[&Resolved<'_>],
     doubtful: &HashSet<Uuid>,
     earlier: &impl Revocations,
-) -> Vec<Difference> {
+) -> Compared {
     let mut wanted: BTreeMap<Uuid, CollectionAccess> = BTreeMap::new();
     for access in rules.iter().flat_map(|rule| &rule.access) {
         let all = wanted.entry(access.id).or_insert(*access);
@@ -331,7 +345,10 @@ fn compare(
     }
     let exclusive = rules.iter().any(|rule| rule.rule.exclusive);
     let incomplete = rules.iter().any(|rule| rule.incomplete);
-    let mut differences: Vec<Difference> = vec![];
+    let Compared {
+        mut differences,
+        mut unclear,
+    } = Compared::default();
     for access in current {
         match wanted.remove(&access.id) {
             Some(to) if to == *access => {}
@@ -341,13 +358,30 @@ fn compare(
             None if exclusive || earlier.has_given_access(group, *access) => {
                 differences.push((access.id, Some(*access), None));
             }
+            None if earlier.may_have_given_access(group, *access) => unclear.push(*access),
             None => {}
         }
     }
     let given = wanted.into_values();
     differences.extend(given.map(|access| (access.id, None, Some(access))));
     differences.sort_unstable_by_key(|(id, ..)| *id);
-    differences
+    Compared {
+        differences,
+        unclear,
+    }
+}
+
+/// An access stays that a run may have given: nobody can tell it from one that somebody gave by hand.
+fn unclear(group: &RosterGroup, access: CollectionAccess, name: Option<&str>) -> Problem {
+    let collection = name.map_or_else(|| access.id.to_string(), sanitize);
+    let message = format!(
+        "access.collections: group {} has {} on {collection}, and no rule gives it any more; a sync that was \
+         stopped in the middle may have given it, or somebody by hand, so it stays: take it away in Bitwarden, \
+         unless it is meant to be",
+        sanitize(&group.name),
+        access.right().name()
+    );
+    Problem::new(ProblemReason::AccessKept, message, [group.id.clone()])
 }
 
 fn unmatched(rule: &CollectionRule) -> Problem {

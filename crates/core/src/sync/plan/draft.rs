@@ -231,6 +231,8 @@ pub fn draft<'a>(
     };
     let (collections, problems) = collections::decide(&sides, earlier);
     people.problems.extend(problems);
+    let lost_record = roles::lost_record(&policy.access, earlier);
+    people.problems.extend(lost_record);
     let unmanaged = unmanaged(content, prefix, &people);
     let wanted = wanted(roster, &people.presence, &groups.targets);
     let protected = match people.removed.is_empty() {

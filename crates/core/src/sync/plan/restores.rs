@@ -70,7 +70,10 @@ pub trait Revocations {
     fn believed(&self, now: Timestamp) -> Timestamp;
     /// Whether an earlier run gave this member the role that they have now.
     fn has_given_role(&self, member: Uuid, role: AccessRole) -> bool;
-    /// How many members have their role from an earlier run.
+    /// Whether an earlier run that was stopped may have given this member the role that they have now, or somebody
+    /// by hand.
+    fn may_have_given_role(&self, member: Uuid, role: AccessRole) -> bool;
+    /// How many members have their role from an earlier run, or may have.
     fn given_roles(&self) -> usize;
     /// Whether what they know of that was lost.
     fn has_lost_roles(&self) -> bool;
@@ -78,7 +81,10 @@ pub trait Revocations {
     fn invitations(&self) -> &Invitations;
     /// Whether an earlier run gave this group the access that it has now.
     fn has_given_access(&self, group: Uuid, access: CollectionAccess) -> bool;
-    /// How many times a group has access to a collection from an earlier run.
+    /// Whether an earlier run that was stopped may have given this group the access that it has now, or somebody by
+    /// hand.
+    fn may_have_given_access(&self, group: Uuid, access: CollectionAccess) -> bool;
+    /// How many times a group has access to a collection from an earlier run, or may have.
     fn given_access(&self) -> usize;
 }
 

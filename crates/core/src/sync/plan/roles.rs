@@ -157,7 +157,7 @@ pub(super) fn decide(
     let busy: HashSet<&ExternalId> = people.changes.iter().map(Change::external_id).collect();
     let busy_members = people.changes.iter().filter_map(|change| change.subject.id);
     let busy_members: HashSet<Uuid> = busy_members.collect();
-    let mut changes = vec![];
+    let (mut changes, mut problems) = (vec![], vec![]);
     for member in members {
         let (Some(now), Some(id)) = (AccessRole::of(member), &member.external_id) else {
             continue;
@@ -191,6 +191,12 @@ pub(super) fn decide(
         let claim = Claim::of(&rules, at, person);
         let given = now != AccessRole::User && earlier.has_given_role(member.id, now);
         let mut to = claim.decide(now, given);
+        if to == now
+            && claim.decide(now, true) != now
+            && earlier.may_have_given_role(member.id, now)
+        {
+            problems.push(unclear(id, member, now));
+        }
         if !matches!(
             member.status,
             MemberStatus::Accepted | MemberStatus::Confirmed
@@ -218,11 +224,8 @@ pub(super) fn decide(
             }))),
         });
     }
-    let mut problems: Vec<Problem> = rules
-        .iter()
-        .filter(|rule| rule.unmatched)
-        .map(|rule| unmatched(rule.rule))
-        .collect();
+    let unmatched_rules = rules.iter().filter(|rule| rule.unmatched);
+    problems.extend(unmatched_rules.map(|rule| unmatched(rule.rule)));
     if !access.roles.is_empty() {
         let gained = changes.iter().filter_map(Change::role);
         let gained = gained.filter(|role| role.gives()).count();
@@ -242,14 +245,30 @@ fn unmatched(rule: &RoleRule) -> Problem {
     Problem::new(ProblemReason::UnmatchedPattern, message, [])
 }
 
-/// What of the roles that runs gave isn't known, or won't be.
-fn not_recorded(earlier: &impl Revocations, gained: usize) -> Option<Problem> {
-    if earlier.has_lost_roles() {
+/// A role stays that a run may have given: nobody can tell it from one that somebody gave by hand.
+fn unclear(id: &ExternalId, member: &Member, role: AccessRole) -> Problem {
+    let message = format!(
+        "access.roles: {} has the role {role}, and no rule gives it any more; a sync that was stopped in the \
+         middle may have given it, or somebody by hand, so it stays: take it away in Bitwarden, unless it is \
+         meant to be",
+        sanitize(member.email.as_str())
+    );
+    Problem::new(ProblemReason::AccessKept, message, [id.clone()])
+}
+
+/// What is told where the record of the roles and access that runs gave is lost.
+pub(super) fn lost_record(access: &Access, earlier: &impl Revocations) -> Option<Problem> {
+    let has_rules = !access.roles.is_empty() || !access.collections.is_empty();
+    (has_rules && earlier.has_lost_roles()).then(|| {
         let message = "access: the record of which roles and access earlier runs gave is missing or isn't \
                        the one written last; what no rule gives any more stays: look at who is Admin or \
                        Custom in Bitwarden, and at the groups' collections";
-        return Some(Problem::new(ProblemReason::AccessKept, message, []));
-    }
+        Problem::new(ProblemReason::AccessKept, message, [])
+    })
+}
+
+/// What of the roles that runs gave won't be known.
+fn not_recorded(earlier: &impl Revocations, gained: usize) -> Option<Problem> {
     let over = (earlier.given_roles() + gained).saturating_sub(GIVEN_MAX);
     (over > 0).then(|| {
         let message = format!(
