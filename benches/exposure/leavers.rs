@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use jiff::Timestamp;
 use simulators::organization::Event;
 
 use crate::Pair;
@@ -15,10 +16,19 @@ const LAST_WAIT: Duration = Duration::from_secs(17 * 60);
 /// With so many leavers somebody joins.
 const JOINS: usize = 5;
 
+/// Somebody who was disabled and revoked.
+pub struct Leaver {
+    pub email: String,
+    /// Just before the change in the directory.
+    pub left: Timestamp,
+    /// From then to the revocation.
+    pub took: Duration,
+}
+
 /// What came of one directory.
 pub struct Figures {
-    /// From just before the change to the revocation, the shortest first.
-    pub took: Vec<Duration>,
+    /// Whoever was revoked, the soonest first.
+    pub revoked: Vec<Leaver>,
     /// Whoever was disabled and not revoked.
     pub missed: usize,
     /// Whoever lost something and had not left.
@@ -28,10 +38,10 @@ pub struct Figures {
 impl Figures {
     /// The time within which this share of all were revoked.
     pub fn at(&self, share: f64) -> Duration {
-        let last = self.took.len().saturating_sub(1);
-        let at = (share * self.took.len() as f64).ceil() as usize;
+        let last = self.revoked.len().saturating_sub(1);
+        let at = (share * self.revoked.len() as f64).ceil() as usize;
         let at = at.saturating_sub(1).min(last);
-        self.took.get(at).copied().unwrap_or_default()
+        self.revoked.get(at).map_or(Duration::ZERO, |one| one.took)
     }
 }
 
@@ -45,7 +55,7 @@ pub fn measure(pair: &Pair, disables: usize, gap: Duration) -> Result<Figures> {
         pair,
         since: HashMap::new(),
         figures: Figures {
-            took: vec![],
+            revoked: vec![],
             missed: 0,
             others: 0,
         },
@@ -60,10 +70,12 @@ pub fn measure(pair: &Pair, disables: usize, gap: Duration) -> Result<Figures> {
             directory.join(at as u32)?;
         }
         let email = directory.email(leaver);
-        journal.since.insert(email, Instant::now());
+        journal
+            .since
+            .insert(email, (Instant::now(), Timestamp::now()));
         directory.disable(leaver)?;
         if at % 50 == 49 {
-            let so_far = journal.figures.took.len();
+            let so_far = journal.figures.revoked.len();
             eprintln!("{}: {} disabled, {so_far} revoked", pair.name, at + 1);
         }
     }
@@ -73,14 +85,14 @@ pub fn measure(pair: &Pair, disables: usize, gap: Duration) -> Result<Figures> {
     }
     let mut figures = journal.figures;
     figures.missed = journal.since.len();
-    figures.took.sort_unstable();
+    figures.revoked.sort_by_key(|one| one.took);
     Ok(figures)
 }
 
 struct Journal<'a> {
     pair: &'a Pair,
     /// Whoever was disabled and isn't revoked yet.
-    since: HashMap<String, Instant>,
+    since: HashMap<String, (Instant, Timestamp)>,
     figures: Figures,
 }
 
@@ -107,7 +119,11 @@ impl Journal<'_> {
                 _ => "",
             };
             match self.since.remove(email) {
-                Some(since) => self.figures.took.push(since.elapsed()),
+                Some((since, left)) => self.figures.revoked.push(Leaver {
+                    email: email.to_owned(),
+                    left,
+                    took: since.elapsed(),
+                }),
                 None => {
                     eprintln!("{}: unexpected: {event:?}", self.pair.name);
                     self.figures.others += 1;

@@ -15,6 +15,7 @@
 //! ```text
 //! directory      the directories: how they are filled and changed
 //! leavers        who was disabled when, and when they were revoked
+//! paths          by which way they lost access: by the fast lane or by a run
 //! ../scale       the machine and the operator, as the bench of whole runs has them
 //! ```
 
@@ -27,6 +28,7 @@ mod operator;
 
 mod directory;
 mod leavers;
+mod paths;
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -38,6 +40,7 @@ use simulators::organization::{Config, MemberSeed, RateLimits, SimulatedOrganiza
 use directory::{Directory, Kind};
 use leavers::Figures;
 use operator::{Cluster, Operator};
+use paths::Log;
 
 /// The program that is measured.
 static PROGRAM: LazyLock<String> = LazyLock::new(|| {
@@ -48,7 +51,9 @@ static PROGRAM: LazyLock<String> = LazyLock::new(|| {
 /// How long a request to a simulator takes.
 const LATENCY: Duration = Duration::from_millis(100);
 const SOURCES: &str = "ldap:10000,ldap:100000,activeDirectory:10000,entraId:10000,okta:10000,\
-                       oneLogin:10000";
+                       oneLogin:10000,googleWorkspace:10000";
+/// Signals and the steps of the fast lane, besides what is logged anyway.
+const LOG: &str = "warn,audit=info,directory_sync=info,directory_sync::controller::signals=debug";
 /// Until everything is synced and watched.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// After the first syncs, until nothing of them goes on any more.
@@ -118,10 +123,12 @@ async fn main() -> Result<()> {
     let mut watched = vec![];
     for pair in pairs {
         let urls = pair.directory.vendor_urls().into_iter();
-        let urls: Vec<String> = urls
+        let mut arguments: Vec<String> = urls
             .flat_map(|url| ["--vendor-urls".to_owned(), url])
             .collect();
-        let operator = cluster.operator(&pair.name, &urls)?;
+        // The paths of leavers are read in it.
+        arguments.extend(["--log-level", LOG].map(str::to_owned));
+        let operator = cluster.operator(&pair.name, &arguments)?;
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("manifest.yaml");
         std::fs::write(&path, manifest(&pair))?;
@@ -287,13 +294,19 @@ fn print_figures(watched: &[Watched<'_>], figures: &[Figures]) -> Result<()> {
         println!(
             "| {:<24} | {:>7} | {:>6.2} s | {:>6.2} s | {:>6.2} s | {:>5} | {:>6} | {runs:>4} |",
             pair.name,
-            figures.took.len(),
+            figures.revoked.len(),
             figures.at(0.5).as_secs_f64(),
             figures.at(0.99).as_secs_f64(),
             figures.at(1.0).as_secs_f64(),
             figures.missed,
             figures.others,
         );
+    }
+    println!();
+    for (Watched { pair, operator }, figures) in watched.iter().zip(figures) {
+        let log = Log::parse(&operator.log());
+        println!("{}: {}", pair.name, log.ways(&figures.revoked));
+        log.print_slowest(&pair.name, &figures.revoked);
     }
     Ok(())
 }

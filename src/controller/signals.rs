@@ -33,6 +33,7 @@ use crate::directory::ExternalId;
 use crate::fault::FaultKind;
 use crate::source::{Hint, Source, WatchEnd, WatchMethod, WatchObserver};
 use crate::telemetry::Object;
+use crate::text::sanitize;
 
 /// From the first hint to the run that it wakes: one change in a directory is often several entries.
 const DEBOUNCE: Duration = Duration::from_secs(1);
@@ -44,6 +45,9 @@ const CONFIRM: Duration = Duration::from_secs(15);
 /// More people who seem to have left since a whole run began than this are a matter for the next one: what
 /// locks sixty accounts at once may be an accident, which a run holds as a whole.
 const MOST_SUSPECTS: usize = 20;
+/// After so long one more may seem to have left. In a directory in which much changes it can be minutes until the
+/// next run.
+const ONE_MORE: Duration = Duration::from_secs(2);
 /// From the first who seems to have left until the fast lane looks at all of them.
 const GATHERING: Duration = Duration::from_millis(500);
 /// The waits between two tries to watch: the first, and the longest.
@@ -70,6 +74,8 @@ pub struct EarlyRuns {
 impl EarlyRuns {
     const SHARE: f64 = 0.1;
     const BURST: Duration = Duration::from_secs(30);
+    /// The same while many people wait for a run who seem to have left.
+    const BURST_FOR_LEAVERS: Duration = Duration::from_secs(2 * 60);
     /// A run costs as much at least: it is two requests to the organization's server.
     const LEAST: Duration = Duration::from_secs(2);
 
@@ -79,9 +85,9 @@ impl EarlyRuns {
         self.at = Some(now);
     }
 
-    /// When the next may begin.
-    fn next(&self, now: Timestamp) -> Timestamp {
-        let over = self.owed_at(now).saturating_sub(Self::BURST);
+    /// When the next may begin, where so much may be owed.
+    fn next(&self, burst: Duration, now: Timestamp) -> Timestamp {
+        let over = self.owed_at(now).saturating_sub(burst);
         let wait = over.div_f64(Self::SHARE);
         Timestamp::saturating_add(now, wait).unwrap_or(Timestamp::MAX)
     }
@@ -236,11 +242,38 @@ struct WatchState {
     noticed: Option<Noticed>,
     /// Who seems to have left, and when that was noticed first.
     suspects: Option<Suspects>,
-    /// How many have seemed to leave since a whole run began last.
-    since_run: usize,
+    crowd: Crowd,
     /// What the fast lane has settled, and a run has to confirm.
     settled: Option<Noticed>,
     stands: Stands,
+}
+
+/// How many have seemed to leave since a whole run began last, less one for each [`ONE_MORE`].
+#[derive(Debug, Default)]
+struct Crowd {
+    people: f64,
+    /// When that was so.
+    at: Option<Timestamp>,
+    /// There were too many at a time: all who come until the next run begins are a matter for it.
+    is_flood: bool,
+}
+
+impl Crowd {
+    fn of(people: usize) -> Self {
+        Self {
+            people: people as f64,
+            ..Self::default()
+        }
+    }
+
+    fn add_one(&mut self, now: Timestamp) {
+        let at = self.at.replace(now).unwrap_or(now);
+        // A clock that was set back lets nobody pass.
+        let passed = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        let gone = passed.div_duration_f64(ONE_MORE);
+        self.people = (self.people - gone).max(0.0) + 1.0;
+        self.is_flood |= self.people > MOST_SUSPECTS as f64;
+    }
 }
 
 /// Where a watch stands.
@@ -310,20 +343,27 @@ impl DirectoryWatch {
         let noticed = state.noticed.map(|noticed| after(noticed.at, DEBOUNCE));
         let settled = state.settled.map(|settled| after(settled.at, CONFIRM));
         let due = noticed.into_iter().chain(settled).min()?;
-        Some(due.max(after(ended, PAUSE)).max(early.next(now)))
+        let burst = match state.crowd.is_flood {
+            true => EarlyRuns::BURST_FOR_LEAVERS,
+            false => EarlyRuns::BURST,
+        };
+        Some(due.max(after(ended, PAUSE)).max(early.next(burst, now)))
     }
 
-    /// Takes the hints so far: a run that begins now sees what they are about.
+    /// Takes the hints so far: a run that begins now sees what they are about. Whoever seems to have left stays
+    /// there for the fast lane, which works beside the run: the run would revoke them only after it has read
+    /// and planned everything.
     pub fn take(&self) -> Option<Noticed> {
         let mut state = self.shared.state();
-        state.since_run = 0;
-        let suspects = state.suspects.take().map(|suspects| suspects.noticed);
+        let suspects = state.suspects.as_ref();
+        let suspects = suspects.map(|suspects| (suspects.noticed, suspects.people.len()));
+        state.crowd = Crowd::of(suspects.map_or(0, |(_, people)| people));
         let settled = state.settled.take();
         state
             .noticed
             .take()
             .into_iter()
-            .chain(suspects)
+            .chain(suspects.map(|(noticed, _)| noticed))
             .chain(settled)
             .min_by_key(|noticed| noticed.at)
     }
@@ -512,12 +552,15 @@ impl WatchObserver for Shared {
     }
 
     fn changed(&self, hint: Hint) {
+        let leaver = hint.leaver.as_ref();
+        let leaver = leaver.map(|leaver| sanitize(leaver.as_str()));
+        tracing::debug!(leaver, "the directory tells of a change");
         let mut state = self.state();
         let new = Noticed {
             at: Timestamp::now(),
             changed: hint.changed,
         };
-        let leaver = hint.leaver.filter(|_| state.since_run <= MOST_SUSPECTS);
+        let leaver = hint.leaver.filter(|_| !state.crowd.is_flood);
         let is_first = match leaver {
             Some(person) => match &mut state.suspects {
                 Some(suspects) if suspects.people.contains(&person) => false,
@@ -528,9 +571,9 @@ impl WatchObserver for Shared {
                         people: vec![],
                     });
                     suspects.people.push(person);
-                    state.since_run += 1;
+                    state.crowd.add_one(new.at);
                     // So many are no business of the fast lane.
-                    let is_flood = state.since_run > MOST_SUSPECTS;
+                    let is_flood = state.crowd.is_flood;
                     let left = state.suspects.take_if(|_| is_flood);
                     state.noticed = state.noticed.or(left.map(|suspects| suspects.noticed));
                     is_first || is_flood
@@ -576,9 +619,13 @@ mod tests {
             let mut early = EarlyRuns::default();
             let (mut now, mut busy) = (noon(), Duration::ZERO);
             let day = noon() + SECOND * 86_400;
-            assert_eq!(early.next(now), now, "the first waits for nothing");
+            assert_eq!(
+                early.next(EarlyRuns::BURST, now),
+                now,
+                "the first waits for nothing"
+            );
             while now < day {
-                now = early.next(now) + took;
+                now = early.next(EarlyRuns::BURST, now) + took;
                 busy += took;
                 early.spend(took, now);
             }
@@ -592,14 +639,16 @@ mod tests {
     fn a_few_changes_after_a_quiet_time_do_not_wait() {
         let mut early = EarlyRuns::default();
         for run in 0..15 {
-            assert_eq!(early.next(noon()), noon(), "run {run}");
+            assert_eq!(early.next(EarlyRuns::BURST, noon()), noon(), "run {run}");
             early.spend(SECOND, noon());
         }
         early.spend(SECOND, noon());
-        assert_eq!(early.next(noon()), noon() + SECOND * 20);
+        assert_eq!(early.next(EarlyRuns::BURST, noon()), noon() + SECOND * 20);
+        let for_leavers = early.next(EarlyRuns::BURST_FOR_LEAVERS, noon());
+        assert_eq!(for_leavers, noon(), "many leavers don't wait for that");
         let earlier = noon() - SECOND * 60;
         assert_eq!(
-            early.next(earlier),
+            early.next(EarlyRuns::BURST, earlier),
             earlier + SECOND * 20,
             "a clock set back"
         );
@@ -651,10 +700,11 @@ mod tests {
         // What wasn't settled is put back, and a run has to look at it.
         watch.put_back(suspects.noticed);
         assert_eq!(watch.take(), Some(suspects.noticed));
-        // A run that begins now looks at the leavers as well.
+        // A run that begins now looks at the leavers as well, and keeps nobody waiting for it.
         watch.shared.changed(leaver(3));
         assert!(watch.take().is_some());
-        assert!(watch.gather_suspects().await.is_none());
+        assert_eq!(watch.gather_suspects().await.unwrap().people.len(), 1);
+        assert!(watch.take().is_none());
     }
 
     #[tokio::test]
@@ -672,6 +722,25 @@ mod tests {
         // A run has seen them.
         watch.shared.changed(leaver(100));
         assert_eq!(watch.gather_suspects().await.unwrap().people.len(), 1);
+    }
+
+    #[test]
+    fn so_many_may_leave_at_once_and_a_few_more_with_time() {
+        let mut crowd = Crowd::default();
+        let now = (0..500).fold(noon(), |now, _| {
+            crowd.add_one(now);
+            now + ONE_MORE
+        });
+        assert!(!crowd.is_flood, "one after another");
+        (0..20).for_each(|_| crowd.add_one(now));
+        assert!(!crowd.is_flood);
+        crowd.add_one(now - SECOND * 3600);
+        assert!(crowd.is_flood, "a clock that was set back lets nobody pass");
+        crowd.add_one(now + SECOND * 3600);
+        assert!(crowd.is_flood, "until the next run begins");
+        let mut crowd = Crowd::of(20);
+        crowd.add_one(now);
+        assert!(crowd.is_flood, "those that a run leaves there count");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use directory_sync::directory::{AccountState, ExternalId};
 use directory_sync::source::entra_id::{EntraIdSource, GroupSelection};
 use directory_sync::source::{LeaverCheck, ReadProgress, Source, WatchEnd};
-use directory_sync_testing::Told;
+use directory_sync_testing::{Told, sweep_leaver_check, sweep_watch};
 use jiff::Timestamp;
 use simulators::entra_id::{DeltaLoss, SimulatedEntra, UserSeed};
 
@@ -96,4 +96,40 @@ async fn a_disabled_account_is_certain_unless_another_has_its_address() {
     // By its mail, in another case, although its own name is another one.
     tenant.add_user(UserSeed::new("twin").mail(Some("ANN@example.com")));
     assert!(why(&source).await.contains("another account"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_request_fails_nobody_is_certain() {
+    let tenant = tenant().await;
+    let ann = tenant.add_user(UserSeed::new("ann").mail(Some("ann@example.com")));
+    tenant.change(|admin| admin.disable(ann));
+    let mut setup = settings(&tenant);
+    setup.settings.connection.idle_timeout = Duration::from_millis(300);
+    setup.settings.retry.times = 1;
+    let source = source(setup).unwrap();
+    let id = ExternalId::parse(&ann.to_string()).unwrap();
+    assert!(matches!(
+        source.check_leaver(&id).await.unwrap(),
+        LeaverCheck::Left(_)
+    ));
+    sweep_leaver_check(&source, &id, tenant.faults()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_while_the_watch_is_lost_is_named_by_the_next() {
+    let tenant = tenant().await;
+    let ids: Vec<_> = (0..12)
+        .map(|number| tenant.add_user(UserSeed::new(&format!("u{number}"))))
+        .collect();
+    let mut setup = settings(&tenant);
+    setup.settings.poll_interval = Duration::from_millis(50);
+    setup.settings.connection.idle_timeout = Duration::from_millis(300);
+    setup.settings.retry.times = 1;
+    let source = source(setup).unwrap();
+    source.read(None, &ReadProgress::default()).await.unwrap();
+    let leave = |number: usize| {
+        tenant.change(|admin| admin.disable(ids[number]));
+        ids[number].to_string()
+    };
+    sweep_watch(&source, tenant.faults(), leave).await;
 }

@@ -12,3 +12,4 @@ mod members;
 mod quota;
 mod story;
 mod vendor;
+mod watch;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use directory_sync::directory::{AccountState, ExternalId};
 use directory_sync::source::okta::{OktaSource, UserScope};
 use directory_sync::source::{LeaverCheck, Source, WatchEnd};
-use directory_sync_testing::Told;
+use directory_sync_testing::{Told, sweep_leaver_check, sweep_watch};
 use jiff::Timestamp;
 use simulators::okta::{Config, GroupSeed, RateLimitBucket, SimulatedOkta, Status, UserSeed};
 
@@ -106,4 +106,36 @@ async fn a_suspended_account_is_certain_unless_another_has_its_address() {
     ));
     okta.delete_user(&ann);
     assert!(why(&source).await.contains("not one account"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_request_fails_nobody_is_certain() {
+    let (okta, [ann, ..]) = three().await;
+    okta.set_status(&ann, Status::Suspended);
+    let mut setup = settings(&okta);
+    setup.settings.connection.idle_timeout = Duration::from_millis(300);
+    setup.settings.retry.times = 1;
+    let source = source(setup).unwrap();
+    let id = ExternalId::parse(&ann).unwrap();
+    assert!(matches!(
+        source.check_leaver(&id).await.unwrap(),
+        LeaverCheck::Left(_)
+    ));
+    sweep_leaver_check(&source, &id, okta.faults()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_while_the_watch_is_lost_is_named_by_the_next() {
+    let okta = organization_with(Config::default()).await;
+    let person = |number| okta.user(UserSeed::new(&format!("u{number}@example.com")));
+    let ids: Vec<String> = (0..12).map(person).collect();
+    let mut setup = settings(&okta);
+    setup.settings.poll_interval = Duration::from_millis(50);
+    setup.settings.connection.idle_timeout = Duration::from_millis(300);
+    setup.settings.retry.times = 1;
+    let leave = |number: usize| {
+        okta.set_status(&ids[number], Status::Suspended);
+        ids[number].clone()
+    };
+    sweep_watch(&source(setup).unwrap(), okta.faults(), leave).await;
 }

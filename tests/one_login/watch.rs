@@ -1,12 +1,14 @@
-//! Changes that are noticed between two reads.
+//! Changes that are noticed between two reads, and one person read alone.
 
 use std::time::Duration;
 
+use directory_sync::api::spec::OneLoginAttribute;
+use directory_sync::directory::{AccountState, ExternalId};
 use directory_sync::source::one_login::OneLoginSource;
-use directory_sync::source::{Source, WatchEnd};
-use directory_sync_testing::Told;
+use directory_sync::source::{LeaverCheck, Source, WatchEnd};
+use directory_sync_testing::{Told, sweep_leaver_check, sweep_watch};
 use jiff::Timestamp;
-use simulators::one_login::{Config, UserSeed};
+use simulators::one_login::{Config, SimulatedOneLogin, UserSeed};
 
 use crate::harness::*;
 
@@ -28,6 +30,18 @@ async fn a_change_is_noticed_once_by_its_time_whatever_the_query_knows() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(told.count(), 1);
         assert!(told.hints()[0].changed.is_some());
+        assert_eq!(told.leavers(), [None], "the account may be used");
+        let now = Timestamp::now().to_string();
+        let disabled = UserSeed::new("ann@example.com").id(ann).with("status", 2);
+        account.user(disabled.with("updated_at", now.as_str()));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(told.leavers()[1..], [Some(ann.to_string())]);
+        // What this version doesn't know is nobody's leaving.
+        let now = Timestamp::now().to_string();
+        let unknown = UserSeed::new("ann@example.com").id(ann).with("status", 6);
+        account.user(unknown.with("updated_at", now.as_str()));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(told.leavers()[2..], [None]);
     };
     tokio::select! {
         end = source.watch(Timestamp::now(), &told) => panic!("the watch ended: {end:?}"),
@@ -37,4 +51,126 @@ async fn a_change_is_noticed_once_by_its_time_whatever_the_query_knows() {
     account.revoke_access_tokens();
     let end = source.watch(Timestamp::now(), &told).await;
     assert!(matches!(end, WatchEnd::Lost(_)), "{end:?}");
+}
+
+fn quick(account: &SimulatedOneLogin) -> OneLoginSetup {
+    let mut setup = settings(account);
+    setup.settings.connection.idle_timeout = Duration::from_millis(300);
+    setup.settings.retry.times = 1;
+    setup
+}
+
+async fn why(source: &OneLoginSource, id: &str) -> String {
+    let id = ExternalId::parse(id).unwrap();
+    match source.check_leaver(&id).await.unwrap() {
+        LeaverCheck::Uncertain(why) => why,
+        LeaverCheck::Left(user) => panic!("certain: {user:?}"),
+    }
+}
+
+async fn is_certain(source: &OneLoginSource, id: &str) -> bool {
+    let id = ExternalId::parse(id).unwrap();
+    match source.check_leaver(&id).await.unwrap() {
+        LeaverCheck::Uncertain(_) => false,
+        LeaverCheck::Left(user) => {
+            assert_eq!((&user.id, user.state), (&id, AccountState::Disabled));
+            assert!(user.evidence.unwrap().changed.is_some());
+            true
+        }
+    }
+}
+
+fn ann(id: u64) -> UserSeed {
+    let now = Timestamp::now().to_string();
+    let ann = UserSeed::new("ann@example.com").id(id);
+    ann.with("updated_at", now.as_str())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_account_is_certain_unless_another_has_its_address() {
+    let account = account_with(Config::default()).await;
+    let number = account.user(UserSeed::new("ann@example.com"));
+    let id = number.to_string();
+    let mut setup = quick(&account);
+    setup.settings.email_suffix = Some("@Example.com".to_owned());
+    let source = source(setup).unwrap();
+    assert!(
+        why(&source, &id).await.contains("may be used"),
+        "a forged signal"
+    );
+    account.user(ann(number).with("status", 2));
+    assert!(is_certain(&source, &id).await);
+    // In another case, by the user name, or by a user name that becomes the address.
+    for twin in [
+        UserSeed::new("ANN@example.com").with("username", "twin"),
+        UserSeed::named("Ann@Example.com"),
+        UserSeed::named("ANN"),
+        UserSeed::new("not an address").with("username", "ann"),
+        UserSeed::new("ann@example.com").with("status", 2),
+    ] {
+        let twin = account.user(twin);
+        assert!(why(&source, &id).await.contains("another account"));
+        account.delete_user(twin);
+        assert!(is_certain(&source, &id).await);
+    }
+    // An address of their own makes the user name nobody's address.
+    account.user(UserSeed::new("other@example.com").with("username", "ann@example.com"));
+    assert!(is_certain(&source, &id).await);
+    for nobody in ["999999", "x", "*", "1,2", "-1"] {
+        assert!(!is_certain(&source, nobody).await, "{nobody}");
+    }
+    account.user(ann(number).with("status", 6));
+    assert!(why(&source, &id).await.contains("isn't known"));
+    account.user(UserSeed::new("*@example.com").id(number).with("status", 2));
+    assert!(why(&source, &id).await.contains("can't be searched"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_out_of_scope_is_left_to_a_read() {
+    let account = account_with(Config::default()).await;
+    let number = account.user(UserSeed::new("ann@example.com"));
+    account.user(ann(number).with("status", 2).with("firstname", "Ann"));
+    let mut setup = quick(&account);
+    setup.settings.attributes = vec![OneLoginAttribute {
+        attribute: "firstname".to_owned(),
+        value: "Bob".to_owned(),
+    }];
+    let narrow = source(setup).unwrap();
+    let reason = why(&narrow, &number.to_string()).await;
+    assert!(reason.contains("not one account"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_request_fails_nobody_is_certain() {
+    let account = account_with(Config {
+        rate_limit: None,
+        ..Config::default()
+    })
+    .await;
+    let number = account.user(UserSeed::new("ann@example.com"));
+    account.user(ann(number).with("status", 2));
+    let source = source(quick(&account)).unwrap();
+    let id = ExternalId::parse(&number.to_string()).unwrap();
+    assert!(is_certain(&source, id.as_str()).await);
+    sweep_leaver_check(&source, &id, account.faults()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_while_the_watch_is_lost_is_named_by_the_next() {
+    let account = account_with(Config {
+        rate_limit: None,
+        ..Config::default()
+    })
+    .await;
+    let mut setup = quick(&account);
+    setup.settings.poll_interval = Duration::from_millis(50);
+    let leave = |number: usize| {
+        let email = format!("u{number}@example.com");
+        let now = Timestamp::now().to_string();
+        let user = UserSeed::new(&email).with("status", 2);
+        account
+            .user(user.with("updated_at", now.as_str()))
+            .to_string()
+    };
+    sweep_watch(&source(setup).unwrap(), account.faults(), leave).await;
 }

@@ -9,6 +9,7 @@ pub mod documentation;
 pub mod faults;
 pub mod hostile;
 mod http;
+mod leaver_sweep;
 pub mod manifests;
 pub mod metrics;
 pub mod ran;
@@ -23,6 +24,7 @@ pub mod world;
 
 pub use directory_sync_core_testing::*;
 pub use http::{client, hurried};
+pub use leaver_sweep::{sweep_leaver_check, sweep_watch};
 pub use seen::Seen;
 pub use setup::Setup;
 pub use source::{Refusal, emails, group_names, looked_up, members, people, read_all};

@@ -1,6 +1,7 @@
 //! The lists of the Directory API.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::Uri;
@@ -99,7 +100,11 @@ async fn users(State(shared): State<Shared>, uri: Uri, query: Parameters) -> Ans
         let rest = rest.map(|(id, email)| (id.clone(), show_deleted(id, email, customer)));
         return Ok(Json(request.page(rest, pages)));
     }
-    let rest = store.users.range(request.rest()).filter(|(_, user)| {
+    let lag = condition
+        .as_ref()
+        .map_or(Duration::ZERO, |_| shared.config.search_lag);
+    let users = store.searched(lag);
+    let rest = users.range(request.rest()).filter(|(_, user)| {
         is_of(&user.email, whose.as_ref())
             && condition.as_ref().is_none_or(|query| query.fits_user(user))
     });

@@ -23,6 +23,9 @@ pub struct Config {
     pub latency: Duration,
     /// Entries a page at most, whatever is asked for.
     pub page_max: usize,
+    /// How late searches show a change: those are lists with a `query`. Google's documents speak of an hour for
+    /// most changes, and of up to 36.
+    pub search_lag: Duration,
 }
 
 /// A service account with its key.
@@ -126,6 +129,7 @@ impl Default for Config {
             quota: None,
             latency: Duration::ZERO,
             page_max: usize::MAX,
+            search_lag: Duration::ZERO,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! People, groups and members, and how the Directory API shows them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -178,6 +180,8 @@ pub(super) struct Store {
     pub users: BTreeMap<String, User>,
     pub deleted: BTreeMap<String, String>,
     pub groups: BTreeMap<String, Group>,
+    /// The last changes of users: when, whose, and what was there before.
+    changes: Vec<(Instant, String, Option<User>)>,
     last: u64,
 }
 
@@ -188,13 +192,33 @@ impl Store {
         // As Google's: 21 digits.
         let id = id.unwrap_or_else(|| format!("1{:020}", self.last));
         self.deleted.remove(&id);
-        self.users.insert(id.clone(), seed);
+        let before = self.users.insert(id.clone(), seed);
+        self.changes.push((Instant::now(), id.clone(), before));
         id
+    }
+
+    /// The users as a search sees them, that many behind.
+    pub fn searched(&self, lag: Duration) -> Cow<'_, BTreeMap<String, User>> {
+        let late = self.changes.iter().rev();
+        let mut late = late.take_while(|(at, ..)| at.elapsed() < lag).peekable();
+        if late.peek().is_none() {
+            return Cow::Borrowed(&self.users);
+        }
+        let mut users = self.users.clone();
+        for (_, id, before) in late {
+            match before {
+                Some(before) => users.insert(id.clone(), before.clone()),
+                None => users.remove(id),
+            };
+        }
+        Cow::Owned(users)
     }
 
     /// Deletes a person, who is listed among the deleted from then on.
     pub fn delete_user(&mut self, id: &str) {
         if let Some(user) = self.users.remove(id) {
+            let change = (Instant::now(), id.to_owned(), Some(user.clone()));
+            self.changes.push(change);
             self.deleted.insert(id.to_owned(), user.email);
         }
         for group in self.groups.values_mut() {

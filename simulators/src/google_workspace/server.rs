@@ -206,7 +206,7 @@ fn refusal(shared: &Shared, holder: Option<&Holder>, path: &str) -> Option<Refus
     }
     // Any of these, as the API's description has it; those that may write can read, too.
     let scopes: &[&str] = match path {
-        "/admin/directory/v1/users" => &["user.readonly", "user"],
+        path if path.starts_with("/admin/directory/v1/users") => &["user.readonly", "user"],
         path if path.ends_with("/members") => &[
             "group.readonly",
             "group",

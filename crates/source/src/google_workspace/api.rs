@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::error::{Account, failure, incomplete, is_quota};
+use super::error::{Account, failure, incomplete, is_quota, is_unknown};
 use super::federation::Federation;
 use super::limit;
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
@@ -235,13 +235,10 @@ impl Api {
         let call = Call::new(Method::GET, url, USER.endpoint).header("user-agent", USER_AGENT);
         match self.get(&call).await {
             Ok(user) => Ok(Some(user)),
-            Err(error) => {
-                let answer = error.failure.answer();
-                match answer.is_some_and(|answer| answer.status == StatusCode::NOT_FOUND) {
-                    true => Ok(None),
-                    false => Err(failure(error, &list, false, &self.account)),
-                }
-            }
+            Err(error) => match is_unknown(&error) {
+                true => Ok(None),
+                false => Err(failure(error, &list, false, &self.account)),
+            },
         }
     }
 

@@ -213,6 +213,14 @@ pub(super) fn is_quota(error: &HttpError) -> bool {
         })
 }
 
+/// Whether Google itself says that there is no such thing. A proxy in between may answer 404 as well.
+pub(super) fn is_unknown(error: &HttpError) -> bool {
+    error.failure.answer().is_some_and(|answer| {
+        let body: ErrorBody = answer.fields();
+        answer.status == StatusCode::NOT_FOUND && body.reasons().any(|found| found == "notFound")
+    })
+}
+
 /// What an API's refusal says: its reason and message.
 pub(super) fn directory_said(answer: &Answer) -> Option<String> {
     let body: ErrorBody = answer.fields();

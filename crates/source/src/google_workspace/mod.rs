@@ -1,14 +1,16 @@
 //! Google Workspace and Cloud Identity, read through the Admin SDK Directory API.
 //!
 //! `spec` checks what a manifest says, `api` sends requests and follows pages, `limit` keeps the
-//! quota, `token` and `federation` authenticate, `token_error` and `error` say why a request failed, `users` and `groups` are what is read, `read` puts them together, `check`
-//! reports how far one gets.
+//! quota, `token` and `federation` authenticate, `token_error` and `error` say why a request failed, `users` and `groups` are what is read, `read` puts them together,
+//! `watch` notices who leaves between two reads, whom `leaver` reads alone, `check` reports how far one gets.
 
 mod api;
 mod check;
 mod error;
 mod federation;
 mod groups;
+mod known;
+mod leaver;
 mod limit;
 mod look_up;
 mod read;
@@ -17,20 +19,25 @@ mod spec;
 mod token;
 mod token_error;
 mod users;
+mod watch;
 mod wire;
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
-use crate::directory::Lookup;
+use crate::directory::{ExternalId, Lookup};
 use crate::http::ApiError;
 use crate::text::sanitize;
-use crate::{ReadProgress, Reading, Source, SourceError, Step, Version};
+use crate::{
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+};
 
 use api::Api;
 pub use error::Account;
+use known::KnownPeople;
 pub use limit::REQUESTS_PER_MINUTE;
 pub use settings::{
     Addresses, Credentials, GoogleWorkspaceSettings, GroupSettings, InvalidKeyFile,
@@ -45,6 +52,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 pub struct GoogleWorkspaceSource {
     settings: GoogleWorkspaceSettings,
     api: Api,
+    /// Who the last read saw.
+    known: KnownPeople,
 }
 
 impl GoogleWorkspaceSource {
@@ -57,7 +66,11 @@ impl GoogleWorkspaceSource {
         credentials: &Credentials,
     ) -> Result<Self, SourceError> {
         let api = Api::new(&settings, credentials).map_err(ApiError::from)?;
-        Ok(Self { settings, api })
+        Ok(Self {
+            settings,
+            api,
+            known: KnownPeople::default(),
+        })
     }
 
     async fn report_waits(&self, progress: &ReadProgress) {
@@ -80,14 +93,33 @@ impl Source for GoogleWorkspaceSource {
         let read = async move {
             let read = read::read(&self.api, &self.settings, progress);
             tokio::select! {
-                directory = read => Ok(Reading::Full {
-                    directory: directory?,
-                    version: None,
-                }),
+                directory = read => {
+                    let directory = directory?;
+                    self.known.note(&directory);
+                    Ok(Reading::Full {
+                        directory,
+                        version: None,
+                    })
+                }
                 () = self.report_waits(progress) => unreachable!("it goes on until the read ends"),
             }
         };
         read.boxed()
+    }
+
+    fn watch<'a>(
+        &'a self,
+        _since: Timestamp,
+        observer: &'a dyn WatchObserver,
+    ) -> BoxFuture<'a, WatchEnd> {
+        watch::watch(&self.api, &self.settings, &self.known, observer).boxed()
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        async move { Ok(leaver::check(&self.api, &self.settings, id).await?) }.boxed()
     }
 
     fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {

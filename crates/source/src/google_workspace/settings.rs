@@ -1,6 +1,7 @@
 //! What an administrator says about a Google Workspace customer: whom to read, and how to authenticate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -29,6 +30,9 @@ pub struct GoogleWorkspaceSettings {
     pub users: UserSettings,
     /// Which groups are read; `None`: people only.
     pub groups: Option<GroupSettings>,
+    /// Between two looks at who was suspended or deleted, for each request that a look takes, but for three at
+    /// least. Default 15 s.
+    pub poll_interval: Duration,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
     /// How failed requests are tried again.
@@ -47,6 +51,7 @@ impl GoogleWorkspaceSettings {
             requests_per_minute: REQUESTS_PER_MINUTE,
             users: UserSettings::default(),
             groups: Some(GroupSettings::default()),
+            poll_interval: Duration::from_secs(15),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),

@@ -89,22 +89,14 @@ pub(super) async fn read(
             for user in page.iter().filter(|user| !user.is_guest_user) {
                 seen.note_domain(&user.primary_email);
                 let hidden = || accounts_hidden(&user.primary_email, &api.account);
-                let suspended = user.suspended.ok_or_else(hidden)?;
-                let Some(state) = state(settings, suspended, user.archived) else {
+                let account = account(settings, user).ok_or_else(hidden)?;
+                let Some(account) = account else {
                     continue;
                 };
-                if state == AccountState::Active && !units.hold(&user.org_unit_path) {
+                if account.state == AccountState::Active && !units.hold(&user.org_unit_path) {
                     continue;
                 }
-                let email = email(user, settings.email_domain.as_deref());
-                let key = seen.builder.key(&user.id);
-                let says_so = match suspended && settings.suspended == Some(state) {
-                    true => "suspended",
-                    false => "archived",
-                };
-                let account = Account::new(state, says_so, "true");
-                let builder = &mut seen.builder;
-                builder.user(&[key], &user.id, email, account, &user.primary_email);
+                let key = add(&mut seen.builder, settings, user, account);
                 seen.people.insert(key);
                 seen.external_members.remove(&key);
             }
@@ -113,6 +105,72 @@ pub(super) async fn read(
         .await?;
     }
     Ok(())
+}
+
+/// What an account is, and what says so; an inner `None` where it is as if there were none, an outer one where
+/// nobody says whether it is suspended.
+pub(super) fn account(settings: &UserSettings, user: &User) -> Option<Option<Account<'static>>> {
+    let suspended = user.suspended?;
+    Some(state(settings, suspended, user.archived).map(|state| {
+        let says_so = match suspended && settings.suspended == Some(state) {
+            true => "suspended",
+            false => "archived",
+        };
+        Account::new(state, says_so, "true")
+    }))
+}
+
+/// Puts a person into a directory, by the ID and the address that the settings choose.
+pub(super) fn add(
+    builder: &mut DirectoryBuilder,
+    settings: &UserSettings,
+    user: &User,
+    account: Account<'_>,
+) -> EntryKey {
+    let email = email(user, settings.email_domain.as_deref());
+    let key = builder.key(&user.id);
+    builder.user(&[key], &user.id, email, account, &user.primary_email);
+    key
+}
+
+/// Puts somebody who was deleted into a directory.
+pub(super) fn add_deleted(builder: &mut DirectoryBuilder, user: &DeletedUser) {
+    let when = user.deletion_time.as_deref().unwrap_or("(none)");
+    let account = Account::new(AccountState::Deleted, "deletionTime", when).changed(
+        user.deletion_time
+            .as_deref()
+            .and_then(|time| time.parse().ok()),
+    );
+    let (key, email) = (builder.key(&user.id), &user.primary_email);
+    builder.user(&[key], &user.id, email, account, email);
+}
+
+/// The lists of those who were deleted within the last 20 days, whatever the settings choose people by.
+pub(super) fn deleted_lists(api: &Api, tenant: &Tenant, fields: &str) -> Vec<List> {
+    let fields = format!("kind,nextPageToken,users({fields})");
+    let lists = tenant_queries(tenant).into_iter().map(|whose| {
+        let query = [
+            whose,
+            ("showDeleted", "true"),
+            ("maxResults", PAGE),
+            ("fields", &fields),
+        ];
+        api.list(&USERS, &["users"], &query, None)
+    });
+    lists.collect()
+}
+
+/// The lists of those whom a search finds, whatever the settings choose people by.
+pub(super) fn search_lists(api: &Api, tenant: &Tenant, search: &str) -> Vec<List> {
+    let lists = tenant_queries(tenant).into_iter().map(|whose| {
+        let query = [
+            whose,
+            ("maxResults", PAGE),
+            ("fields", "kind,nextPageToken,users(id)"),
+        ];
+        api.list(&USERS, &["users"], &query, Some(search))
+    });
+    lists.collect()
 }
 
 /// Reads who was deleted within the last 20 days, whatever the settings choose people by: who was
@@ -125,24 +183,10 @@ pub(super) async fn read_deleted(
     tenant: &Tenant,
     seen: &Mutex<Seen>,
 ) -> Result<(), ApiError> {
-    let fields = "kind,nextPageToken,users(id,primaryEmail,deletionTime)";
-    for whose in tenant_queries(tenant) {
-        let query = [
-            whose,
-            ("showDeleted", "true"),
-            ("maxResults", PAGE),
-            ("fields", fields),
-        ];
-        let list = api.list(&USERS, &["users"], &query, None);
+    for list in deleted_lists(api, tenant, "id,primaryEmail,deletionTime") {
         api.read(&list, |page: Vec<DeletedUser>| {
             let builder = &mut lock(seen).builder;
-            for user in &page {
-                let when = user.deletion_time.as_deref().unwrap_or("(none)");
-                let account = Account::new(AccountState::Deleted, "deletionTime", when)
-                    .changed(when.parse().ok());
-                let (key, email) = (builder.key(&user.id), &user.primary_email);
-                builder.user(&[key], &user.id, email, account, email);
-            }
+            page.iter().for_each(|user| add_deleted(builder, user));
             Ok(())
         })
         .await?;

@@ -2,10 +2,12 @@
 //!
 //! `spec` checks what a manifest says, `pages` sends requests and follows pages, `limit` reads the
 //! rate limit from headers, `token` authenticates, `people` turns an account into a person, `read`
-//! turns lists into a directory, `check` tries each step that a read needs.
+//! turns lists into a directory, `watch` notices changes between two reads, `leaver` reads one person alone, `check`
+//! tries each step that a read needs.
 
 mod check;
 mod error;
+mod leaver;
 mod limit;
 mod look_up;
 mod pages;
@@ -21,11 +23,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::directory::Lookup;
+use crate::directory::{ExternalId, Lookup};
 use crate::http::ApiError;
 use crate::{
-    ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
-    with_wait_reporting,
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd,
+    WatchObserver, with_wait_reporting,
 };
 
 use pages::Account;
@@ -71,6 +73,13 @@ impl Source for OneLoginSource {
         observer: &'a dyn WatchObserver,
     ) -> BoxFuture<'a, WatchEnd> {
         watch::watch(&self.account, &self.settings, since, observer).boxed()
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        async move { Ok(leaver::check(&self.account, &self.settings, id).await?) }.boxed()
     }
 
     fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {

@@ -45,16 +45,7 @@ pub(super) async fn read(
     let mut builder = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
     builder.account_rule("status or state", &settings.describe_states());
     for person in people {
-        let key = user_key(&mut builder, person.id);
-        let id = person.id.to_string();
-        match &person.account {
-            Ok(state) => {
-                let account = directory::Account::new(state.state, state.field, &state.value)
-                    .changed(person.updated);
-                builder.user(&[key], &id, &person.email, account, &person.name);
-            }
-            Err(why) => builder.undecided_user(&[key], &id, &person.email, &person.name, why),
-        }
+        let key = add(&mut builder, &person);
         if let Some(group) = person.group
             && settings.groups == Some(OneLoginGroupsFrom::Groups)
         {
@@ -68,6 +59,22 @@ pub(super) async fn read(
         builder.group(&[key], &group.id.to_string(), &name, members);
     }
     Ok(builder.finish())
+}
+
+/// Puts a person into a directory; without an answer to whether the account may be used, as one of whom that
+/// isn't known.
+pub(super) fn add(builder: &mut DirectoryBuilder, person: &Person) -> EntryKey {
+    let key = user_key(builder, person.id);
+    let id = person.id.to_string();
+    match &person.account {
+        Ok(state) => {
+            let account = directory::Account::new(state.state, state.field, &state.value)
+                .changed(person.updated);
+            builder.user(&[key], &id, &person.email, account, &person.name);
+        }
+        Err(why) => builder.undecided_user(&[key], &id, &person.email, &person.name, why),
+    }
+    key
 }
 
 /// People and groups are numbered apart.

@@ -31,7 +31,7 @@ pub struct OneLoginSettings {
     pub states: OneLoginStates,
     /// What becomes a group; `None`: nothing.
     pub groups: Option<OneLoginGroupsFrom>,
-    /// Between two questions for what has changed since. Default 60 s.
+    /// Between two questions for what has changed since. Default 45 s: 80 of 5,000 requests an hour.
     pub poll_interval: Duration,
     /// Trust and time-outs of the connections.
     pub connection: ClientSettings,
@@ -52,7 +52,7 @@ impl OneLoginSettings {
             statuses: OneLoginStatuses::default(),
             states: OneLoginStates::default(),
             groups: Some(OneLoginGroupsFrom::Roles),
-            poll_interval: Duration::from_secs(60),
+            poll_interval: Duration::from_secs(45),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),

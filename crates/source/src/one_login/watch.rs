@@ -8,8 +8,10 @@ use tokio::time::sleep;
 
 use super::error::Purpose;
 use super::pages::{Account, List, Version};
+use super::people::state;
 use super::settings::OneLoginSettings;
 use super::wire::User;
+use crate::directory::{AccountState, ExternalId};
 use crate::http::ApiError;
 use crate::{Hint, SourceError, WatchEnd, WatchMethod, WatchObserver};
 
@@ -42,7 +44,7 @@ async fn execute(
             version: Version::Two,
             path: vec!["users".to_owned()],
             query: vec![
-                ("fields".to_owned(), "id,updated_at".to_owned()),
+                ("fields".to_owned(), "id,status,state,updated_at".to_owned()),
                 ("updated_since".to_owned(), since.to_string()),
             ],
             endpoint: "GET /api/2/users",
@@ -51,16 +53,32 @@ async fn execute(
         let page = account.first::<User>(&list).await;
         let (_, page) = page.map_err(|error| error.into_failure(list.purpose))?;
         // OneLogin passes over parameters that it doesn't know, and would list everybody each time.
-        let times = page.entries.into_iter();
-        let times = times.filter_map(|user| user.updated_at?.parse::<Timestamp>().ok());
-        let last = times.filter(|time| *time > since).max();
-        if let Some(last) = last {
-            observer.changed(Hint::of(Some(last)));
-            since = last;
+        let mut last = since;
+        for user in page.entries {
+            let updated = user.updated_at.as_deref();
+            let Some(updated) = updated.and_then(|time| time.parse::<Timestamp>().ok()) else {
+                continue;
+            };
+            if updated > since {
+                observer.changed(Hint {
+                    changed: Some(updated),
+                    leaver: leaver(settings, &user),
+                });
+                last = last.max(updated);
+            }
         }
+        since = last;
         if !std::mem::replace(&mut is_watching, true) {
             observer.watching(WatchMethod::Poll(settings.poll_interval));
         }
         sleep(settings.poll_interval).await;
     }
+}
+
+/// Who has an account that can't be used.
+fn leaver(settings: &OneLoginSettings, user: &User) -> Option<ExternalId> {
+    let state = state(settings, user).ok().flatten()?.state;
+    let has_left = matches!(state, AccountState::Disabled | AccountState::Deleted);
+    let id = has_left.then(|| ExternalId::parse(&user.id.to_string()).ok());
+    id.flatten()
 }
