@@ -7,6 +7,7 @@ use directory_sync::source::google_workspace::{GoogleWorkspaceSource, Tenant};
 use directory_sync::source::{LeaverCheck, Source, WatchEnd, WatchMethod};
 use directory_sync_testing::{Told, read_all, sweep_leaver_check, sweep_watch};
 use jiff::Timestamp;
+use simulators::fault::{Fault, Way};
 use simulators::google_workspace::{Config, SimulatedGoogle, Spent, UserSeed};
 
 use crate::harness::*;
@@ -226,6 +227,14 @@ async fn whoever_was_deleted_is_certain_until_the_address_has_a_new_account() {
     // The new one isn't in a search for a long time.
     let new = google.user(UserSeed::new("Ann@example.com"));
     assert!(why(&source, &id).await.contains("another account"));
+    // A proxy that hides it doesn't speak for Google.
+    let hides = Fault::new(Way::Status(404)).on_request(3);
+    google.faults().inject(hides);
+    let checked = source.check_leaver(&id).await;
+    assert!(
+        checked.is_err() && google.faults().fired() == 1,
+        "{checked:?}"
+    );
     google.delete_user(&new);
     assert_eq!(state(&source, &id).await, AccountState::Deleted);
     google.user(again("bob", &bob).alias("ann@example.com"));
@@ -265,6 +274,16 @@ async fn whoever_is_out_of_scope_or_hidden_is_left_to_a_read() {
     let domain = source(domain).unwrap();
     // Google takes a domain in any case; this one doesn't, and then nobody is certain.
     assert!(domain.check_leaver(&id).await.is_err());
+    // An address that Google knows nobody by is one that it can't be asked about.
+    google.user(
+        again("ann", &ann)
+            .suspended()
+            .other_alias("ann@corp.example"),
+    );
+    let mut aliased = quick(&google);
+    aliased.settings.users.email_domain = Some("corp.example".to_owned());
+    let aliased = source(aliased).unwrap();
+    assert!(why(&aliased, &id).await.contains("can't be searched"));
     let source = watched(&google);
     google.show_as_to_colleagues();
     assert!(why(&source, &id).await.contains("doesn't say"));

@@ -8,7 +8,7 @@ use directory_sync::source::one_login::OneLoginSource;
 use directory_sync::source::{LeaverCheck, Source, WatchEnd};
 use directory_sync_testing::{Told, sweep_leaver_check, sweep_watch};
 use jiff::Timestamp;
-use simulators::one_login::{Config, SimulatedOneLogin, UserSeed};
+use simulators::one_login::{Config, Search, SimulatedOneLogin, UserSeed};
 
 use crate::harness::*;
 
@@ -123,6 +123,35 @@ async fn a_disabled_account_is_certain_unless_another_has_its_address() {
     assert!(why(&source, &id).await.contains("isn't known"));
     account.user(UserSeed::new("*@example.com").id(number).with("status", 2));
     assert!(why(&source, &id).await.contains("can't be searched"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_searched_for_is_never_certain() {
+    let account = account_with(Config::default()).await;
+    // Where everybody is listed, somebody else comes first.
+    account.user(UserSeed::new("bob@example.com"));
+    let number = account.user(UserSeed::new("ann@example.com"));
+    account.user(ann(number).with("status", 2));
+    let (id, source) = (number.to_string(), source(quick(&account)).unwrap());
+    assert!(is_certain(&source, &id).await);
+    // Then nobody sees a twin in another case.
+    account.set_search(Search {
+        tells_case_apart: true,
+        ..Search::default()
+    });
+    assert!(why(&source, &id).await.contains("can't be searched"));
+    for (parameter, reason) in [
+        ("user_ids", "not one account"),
+        ("email", "can't be searched"),
+        ("username", "can't be searched"),
+    ] {
+        account.set_search(Search {
+            unknown: vec![parameter.to_owned()],
+            ..Search::default()
+        });
+        let why = why(&source, &id).await;
+        assert!(why.contains(reason), "{parameter}: {why}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,7 +36,7 @@ async fn users(State(shared): State<Shared>, query: Parameters) -> Response {
     let list = || {
         let most = shared.page_max.users;
         let request = PageRequest::of(&query, "cursor", most, shared.refuses_large_pages)?;
-        let conditions = Conditions::of(&query)?;
+        let conditions = Conditions::of(&query, &shared.dials.lock().search)?;
         let fields = query.get("fields").map(String::as_str);
         let store = shared.store.lock();
         let list = List {

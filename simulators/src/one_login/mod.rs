@@ -21,6 +21,7 @@ pub use config::{Config, LimitHeaders, PageMax, RateLimit};
 pub use limits::Spent;
 pub use model::{RoleSeed, STATES, STATUSES, UserSeed};
 pub use paging::Paging;
+pub use query::Search;
 
 pub use crate::request_log::Request;
 
@@ -109,6 +110,11 @@ impl SimulatedOneLogin {
     /// How a page names the next one, from now on.
     pub fn set_paging(&self, paging: Paging) {
         self.shared.dials.lock().paging = paging;
+    }
+
+    /// How it searches, from now on.
+    pub fn set_search(&self, search: Search) {
+        self.shared.dials.lock().search = search;
     }
 
     /// Switches the limit on or off, counting from zero.

@@ -19,11 +19,23 @@ const KNOWN: [&str; 7] = [
 ];
 const CUSTOM: &str = "custom_attributes.";
 
+/// How an account searches.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// Parameters that it doesn't know, and passes over.
+    pub unknown: Vec<String>,
+    /// Whether it tells capital letters apart.
+    pub tells_case_apart: bool,
+}
+
 /// The conditions in a query.
-pub(super) struct Conditions<'q>(Vec<(&'q str, &'q str)>);
+pub(super) struct Conditions<'q> {
+    all: Vec<(&'q str, &'q str)>,
+    tells_case_apart: bool,
+}
 
 impl<'q> Conditions<'q> {
-    pub fn of(query: &'q HashMap<String, String>) -> Result<Self, Refusal> {
+    pub fn of(query: &'q HashMap<String, String>, search: &Search) -> Result<Self, Refusal> {
         let mut conditions = vec![];
         for (name, value) in query {
             let known = KNOWN.contains(&name.as_str())
@@ -32,15 +44,22 @@ impl<'q> Conditions<'q> {
             if name == "directory_id" && value.parse::<u64>().is_err() {
                 return Err(Refusal::Parameter(name.clone()));
             }
-            if known {
+            if known && !search.unknown.contains(name) {
                 conditions.push((name.as_str(), value.as_str()));
             }
         }
-        Ok(Self(conditions))
+        Ok(Self {
+            all: conditions,
+            tells_case_apart: search.tells_case_apart,
+        })
     }
 
     pub fn fit(&self, id: u64, user: &Map<String, Value>) -> bool {
-        self.0.iter().all(|(name, value)| {
+        let like = |pattern: &str, text: &str| match self.tells_case_apart {
+            true => WildMatchPattern::<'*', '\0'>::new(pattern).matches(text),
+            false => like(pattern, text),
+        };
+        self.all.iter().all(|(name, value)| {
             if *name == "updated_since" {
                 let updated = user.get("updated_at").and_then(Value::as_str);
                 return updated.unwrap_or(super::model::CREATED) > *value;

@@ -17,6 +17,7 @@ use super::config::{Config, LimitHeaders, PageMax, RateLimit};
 use super::limits::Limiter;
 use super::model::Store;
 use super::paging::Paging;
+use super::query::Search;
 use super::token::{self, Tokens};
 use crate::front::Front;
 
@@ -44,6 +45,7 @@ pub(super) struct Dials {
     pub client_secret: String,
     pub rate_limit: Option<RateLimit>,
     pub paging: Paging,
+    pub search: Search,
     pub owner_is_gone: bool,
     pub scope_is_too_small: bool,
 }
@@ -61,6 +63,7 @@ impl Server {
                 client_secret: config.client_secret,
                 rate_limit: config.rate_limit,
                 paging: Paging::Complete,
+                search: Search::default(),
                 owner_is_gone: false,
                 scope_is_too_small: false,
             }),
