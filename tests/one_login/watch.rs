@@ -8,7 +8,7 @@ use directory_sync::source::one_login::OneLoginSource;
 use directory_sync::source::{LeaverCheck, Source, WatchEnd};
 use directory_sync_testing::{Told, sweep_leaver_check, sweep_watch};
 use jiff::Timestamp;
-use simulators::one_login::{Config, Search, SimulatedOneLogin, UserSeed};
+use simulators::one_login::{Config, PageMax, Search, SimulatedOneLogin, UserSeed};
 
 use crate::harness::*;
 
@@ -126,6 +126,21 @@ async fn a_disabled_account_is_certain_unless_another_has_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_twin_on_another_page_is_no_less_a_twin() {
+    let config = Config {
+        page_max: PageMax::all(1),
+        ..Config::default()
+    };
+    let account = account_with(config).await;
+    let number = account.user(UserSeed::new("ann@example.com"));
+    account.user(ann(number).with("status", 2));
+    let (id, source) = (number.to_string(), source(quick(&account)).unwrap());
+    assert!(is_certain(&source, &id).await);
+    account.user(UserSeed::new("ANN@example.com"));
+    assert!(why(&source, &id).await.contains("too many"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_searched_for_is_never_certain() {
     let account = account_with(Config::default()).await;
     // Where everybody is listed, somebody else comes first.
@@ -134,12 +149,24 @@ async fn what_cannot_be_searched_for_is_never_certain() {
     account.user(ann(number).with("status", 2));
     let (id, source) = (number.to_string(), source(quick(&account)).unwrap());
     assert!(is_certain(&source, &id).await);
-    // Then nobody sees a twin in another case.
-    account.set_search(Search {
-        tells_case_apart: true,
-        ..Search::default()
-    });
-    assert!(why(&source, &id).await.contains("can't be searched"));
+    // Then nobody sees a twin in another case, in this field.
+    for field in ["email", "username"] {
+        account.set_search(Search {
+            exact: vec![field.to_owned()],
+            ..Search::default()
+        });
+        let twin = account.user(UserSeed::named("Ann@example.com"));
+        assert!(!is_certain(&source, &id).await, "{field}");
+        account.delete_user(twin);
+        let why = why(&source, &id).await;
+        assert!(why.contains("can't be searched"), "{field}: {why}");
+    }
+    // Nothing that has another case.
+    account.set_search(Search::default());
+    account.user(ann(number).with("status", 2).with("username", "4711"));
+    assert!(why(&source, &id).await.contains("can be proven"));
+    account.user(ann(number).with("status", 2).with("username", "ANN"));
+    assert!(is_certain(&source, &id).await);
     for (parameter, reason) in [
         ("user_ids", "not one account"),
         ("email", "can't be searched"),

@@ -24,14 +24,14 @@ const CUSTOM: &str = "custom_attributes.";
 pub struct Search {
     /// Parameters that it doesn't know, and passes over.
     pub unknown: Vec<String>,
-    /// Whether it tells capital letters apart.
-    pub tells_case_apart: bool,
+    /// Parameters by which it tells capital letters apart.
+    pub exact: Vec<String>,
 }
 
 /// The conditions in a query.
 pub(super) struct Conditions<'q> {
     all: Vec<(&'q str, &'q str)>,
-    tells_case_apart: bool,
+    exact: Vec<String>,
 }
 
 impl<'q> Conditions<'q> {
@@ -50,16 +50,17 @@ impl<'q> Conditions<'q> {
         }
         Ok(Self {
             all: conditions,
-            tells_case_apart: search.tells_case_apart,
+            exact: search.exact.clone(),
         })
     }
 
     pub fn fit(&self, id: u64, user: &Map<String, Value>) -> bool {
-        let like = |pattern: &str, text: &str| match self.tells_case_apart {
-            true => WildMatchPattern::<'*', '\0'>::new(pattern).matches(text),
-            false => like(pattern, text),
-        };
         self.all.iter().all(|(name, value)| {
+            let is_exact = self.exact.iter().any(|exact| exact == name);
+            let like = |pattern: &str, text: &str| match is_exact {
+                true => WildMatchPattern::<'*', '\0'>::new(pattern).matches(text),
+                false => like(pattern, text),
+            };
             if *name == "updated_since" {
                 let updated = user.get("updated_at").and_then(Value::as_str);
                 return updated.unwrap_or(super::model::CREATED) > *value;

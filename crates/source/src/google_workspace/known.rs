@@ -19,9 +19,7 @@ pub(super) struct KnownPeople {
 struct People {
     /// Everybody within the settings, but for those who were deleted; in order.
     present: Vec<u64>,
-    /// Of those the disabled ones.
-    disabled: HashSet<u64>,
-    deleted: HashSet<u64>,
+    gone: Gone,
 }
 
 /// Who is disabled, and who was deleted.
@@ -44,11 +42,11 @@ impl KnownPeople {
             let hash = self.hash(user.id.as_str());
             match user.state {
                 AccountState::Deleted => {
-                    people.deleted.insert(hash);
+                    people.gone.deleted.insert(hash);
                     continue;
                 }
                 AccountState::Disabled => {
-                    people.disabled.insert(hash);
+                    people.gone.disabled.insert(hash);
                 }
                 AccountState::Active => {}
             }
@@ -69,11 +67,21 @@ impl KnownPeople {
 
     /// Who was gone at the last read; `None` before the first.
     pub fn gone(&self) -> Option<Gone> {
+        self.lock().as_ref().map(|people| people.gone.clone())
+    }
+
+    /// Whether the last read saw a disabled account.
+    pub fn was_disabled(&self, hash: u64) -> bool {
         let last = self.lock();
-        last.as_ref().map(|people| Gone {
-            disabled: people.disabled.clone(),
-            deleted: people.deleted.clone(),
-        })
+        let gone = last.as_ref().map(|people| &people.gone);
+        gone.is_some_and(|gone| gone.disabled.contains(&hash))
+    }
+
+    /// Whether the last read saw the account among the deleted ones.
+    pub fn was_deleted(&self, hash: u64) -> bool {
+        let last = self.lock();
+        let gone = last.as_ref().map(|people| &people.gone);
+        gone.is_some_and(|gone| gone.deleted.contains(&hash))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<People>> {

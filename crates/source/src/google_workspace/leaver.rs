@@ -2,20 +2,18 @@
 
 use super::api::Api;
 use super::settings::{GoogleWorkspaceSettings, Tenant};
-use super::users::{account, add, add_deleted, deleted_lists, search_lists};
+use super::users::{account, add, search_lists};
 use super::wire::{DeletedUser, User};
 use crate::LeaverCheck;
 use crate::directory::{AccountState, DirectoryBuilder, ExternalId};
 use crate::http::ApiError;
 
-/// In more pages nobody is looked for among the deleted.
-const PAGES: usize = 4;
-
-/// Whether the person with this ID has left: the account with the ID is suspended or archived, or it is gone and
-/// among the deleted ones; and no other account has its address.
+/// Whether the person with this ID has left: the account with the ID is suspended or archived, and no other account has
+/// its address.
 ///
-/// The address is looked for by two ways. Google finds the one account that has it, as its own or as an alias,
-/// without delay; a search finds any, and may know a new one only hours later.
+/// In Google an address belongs to one account, as its own or as an alias, so that the account has to be the one that
+/// is found by it. A search comes on top, and may know a new account only hours later. After a deletion the address is
+/// free: a new account may have it, and Google may not show that one yet. So nobody who was deleted is certain.
 ///
 /// # Errors
 /// When Google can't be asked.
@@ -32,22 +30,14 @@ pub(super) async fn check(
         return uncertain("who fits users.query has to be read");
     }
     let mut builder = DirectoryBuilder::new();
-    let found = api.user(id.as_str()).await?;
-    let is_there = found.is_some();
-    match found {
-        Some(found) if found.id != id.as_str() => return uncertain("another account has this ID"),
-        Some(found) => match seen(&mut builder, settings, &found) {
-            Ok(()) => {}
-            Err(why) => return uncertain(why),
-        },
-        None => match find_deleted(api, &settings.tenant, id).await? {
-            Some(found) => add_deleted(&mut builder, &found),
-            None => {
-                return uncertain(
-                    "no account has this ID, and it isn't found among the deleted ones",
-                );
-            }
-        },
+    let Some(found) = api.user(id.as_str()).await? else {
+        return uncertain("no account has this ID");
+    };
+    if found.id != id.as_str() {
+        return uncertain("another account has this ID");
+    }
+    if let Err(why) = seen(&mut builder, settings, &found) {
+        return uncertain(why);
     }
     let read = builder.finish().into_inner();
     let [user] = &*read.users else {
@@ -64,19 +54,23 @@ pub(super) async fn check(
     }
     // In another case: the account itself is found by it only where Google compares without.
     let text = email.as_str().to_uppercase();
-    let with_address = api.user(&text).await?;
-    let is_other = with_address
-        .as_ref()
-        .is_some_and(|one| one.id != id.as_str());
-    let mut by_search = vec![];
+    match api.user(&text).await? {
+        None => return uncertain("the address can't be searched for"),
+        Some(other) if other.id != id.as_str() => {
+            return uncertain("another account has the same address");
+        }
+        Some(_) => {}
+    }
+    let mut is_found = false;
     for list in search_lists(api, &settings.tenant, &format!("email='{text}'")) {
-        by_search.extend(api.page::<DeletedUser>(&list, None).await?.items);
+        let page = api.page::<DeletedUser>(&list, None).await?;
+        let has_more = page.next_page_token.is_some_and(|next| !next.is_empty());
+        if has_more || page.items.iter().any(|one| one.id != id.as_str()) {
+            return uncertain("another account has the same address");
+        }
+        is_found |= !page.items.is_empty();
     }
-    if is_other || by_search.iter().any(|one| one.id != id.as_str()) {
-        return uncertain("another account has the same address");
-    }
-    // Whoever was deleted has no address any more, and the search may not know that yet.
-    if is_there && (with_address.is_none() || by_search.is_empty()) {
+    if !is_found {
         return uncertain("the address can't be searched for");
     }
     Ok(LeaverCheck::Left(Box::new(user.clone())))
@@ -110,28 +104,6 @@ fn seen(
     let account = account.ok_or("accounts like this one count as absent")?;
     add(builder, &settings.users, found, account);
     Ok(())
-}
-
-async fn find_deleted(
-    api: &Api,
-    tenant: &Tenant,
-    id: &ExternalId,
-) -> Result<Option<DeletedUser>, ApiError> {
-    for list in deleted_lists(api, tenant, "id,primaryEmail,deletionTime") {
-        let mut token: Option<String> = None;
-        for _ in 0..PAGES {
-            let page = api.page::<DeletedUser>(&list, token.as_deref()).await?;
-            let found = page.items.into_iter().find(|one| one.id == id.as_str());
-            if found.is_some() {
-                return Ok(found);
-            }
-            token = page.next_page_token.filter(|next| !next.is_empty());
-            if token.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// Google takes an ID or an address in a path, and nothing else; a search takes the same between quotes.

@@ -108,6 +108,8 @@ impl Watch<'_> {
                 let seen = |look: &mut Look, user: &DeletedUser| {
                     let hash = self.known.hash(&user.id);
                     let is_new = before.is_some_and(|before| !before.disabled.contains(&hash));
+                    // Google may have left out of the last look whom it shows again.
+                    let is_new = is_new && !self.known.was_disabled(hash);
                     // Whoever is both suspended and archived is told once.
                     if look.gone.disabled.insert(hash) && is_new {
                         self.tell(look, hash, Hint::default(), &user.id, meaning.is_some());
@@ -120,17 +122,19 @@ impl Watch<'_> {
             let seen = |look: &mut Look, user: &DeletedUser| {
                 let hash = self.known.hash(&user.id);
                 let is_new = before.is_some_and(|before| !before.deleted.contains(&hash));
+                let is_new = is_new && !self.known.was_deleted(hash);
                 if look.gone.deleted.insert(hash) && is_new {
                     let when = user.deletion_time.as_deref();
                     let hint = Hint::of(when.and_then(|time| time.parse().ok()));
-                    self.tell(look, hash, hint, &user.id, true);
+                    // The address may have a new account, which a run looks for.
+                    self.tell(look, hash, hint, &user.id, false);
                 }
             };
             self.read(&mut look, &list, seen).await?;
         }
         let came_back = before.is_some_and(|before| {
             let mut back = before.disabled.difference(&look.gone.disabled);
-            back.any(|hash| !look.gone.deleted.contains(hash) && self.known.matters(*hash))
+            back.any(|hash| !look.gone.deleted.contains(hash) && self.known.was_disabled(*hash))
         });
         if came_back {
             look.hints.push(Hint::default());
