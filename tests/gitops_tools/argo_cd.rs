@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use simulators::lab::process::Process;
 use simulators::lab::{GitServer, LabError, Sandbox, find, free_port, or_skip};
 
-use crate::{NAMESPACE, end_of, example, get, until, until_established, world};
+use crate::{NAMESPACE, end_of, example, get, say_available, until, until_established, world};
 
 const ARGO_CD: &str = "argocd";
 
@@ -50,7 +50,7 @@ impl<'a> ArgoCd<'a> {
             let apply = ["apply", "--server-side", "-f", file.to_str().unwrap()];
             server.run_kubectl(&apply).unwrap();
         }
-        until_established(world);
+        until_established(world.server());
         let part_of = json!({"app.kubernetes.io/part-of": "argocd"});
         let object = |kind: &str, name: &str| {
             json!({
@@ -235,31 +235,6 @@ fn applications(url: &str) -> [Value; 2] {
     objects
 }
 
-/// What the controller of Deployments would say of one whose pods run.
-fn say_available(world: &World, deployment: &str) {
-    let found = get(world, "deployment", "directory-sync", deployment);
-    let replicas = &found["spec"]["replicas"];
-    let status = json!({"status": {
-        "observedGeneration": found["metadata"]["generation"],
-        "replicas": replicas, "updatedReplicas": replicas,
-        "readyReplicas": replicas, "availableReplicas": replicas,
-        "conditions": [{"type": "Available", "status": "True"}],
-    }})
-    .to_string();
-    let patch = [
-        "-n",
-        "directory-sync",
-        "patch",
-        "deployment",
-        deployment,
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-    ];
-    let patch = [&patch[..], &[status.as_str()]].concat();
-    world.server().run_kubectl(&patch).unwrap();
-}
-
 const STAFF: &str = "production/staff.yaml";
 const AFTER: &str = "production/after.yaml";
 
@@ -303,7 +278,7 @@ async fn argo_cd_installs_orders_judges_heals_and_prunes() {
     let deployments = ["-n", "directory-sync", "get", "deployments", "-o", "name"];
     let deployment = world.server().run_kubectl(&deployments).unwrap();
     let deployment = deployment.trim().rsplit('/').next().unwrap();
-    say_available(&world, deployment);
+    say_available(world.server(), deployment);
     argo_cd.until_in_sync("directory-sync-operator", &first, "Healthy");
     sandbox.say("the chart is installed, without a difference");
 

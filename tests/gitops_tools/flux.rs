@@ -1,17 +1,14 @@
-//! Flux's source-controller and kustomize-controller. helm-controller isn't among the modules that the proxy
-//! serves, so the example's HelmRelease isn't tried.
+//! Flux's source-controller and kustomize-controller, with a Git repository.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use directory_sync_testing::world::World;
 use serde_json::{Value, json};
 use simulators::lab::process::Process;
-use simulators::lab::{GitServer, LabError, Sandbox, find, free_port, or_skip};
+use simulators::lab::{GitServer, LabError, Sandbox, find, or_skip};
 
-use crate::{NAMESPACE, end_of, example, get, true_condition, until, until_established, world};
-
-const FLUX: &str = "flux-system";
+use crate::flux_controllers::{Controllers, FLUX, reconcile};
+use crate::{NAMESPACE, end_of, example, get, true_condition, until, world};
 
 /// The controllers, as they run in a cluster.
 struct Flux<'a> {
@@ -39,55 +36,9 @@ impl Parts {
 
 impl<'a> Flux<'a> {
     fn start(world: &'a World, parts: &Parts, folder: &Path) -> Self {
-        let server = world.server();
-        server.run_kubectl(&["create", "namespace", FLUX]).unwrap();
-        for definitions in &parts.definitions {
-            let definitions = definitions.to_str().unwrap();
-            server
-                .run_kubectl(&["apply", "--server-side", "-f", definitions])
-                .unwrap();
-        }
-        until_established(world);
-        let port = || free_port().unwrap();
-        let (artifacts, health) = (port(), port());
-        let common = |health: u16| {
-            [
-                "--enable-leader-election=false".to_owned(),
-                "--watch-all-namespaces=true".to_owned(),
-                format!("--metrics-addr=127.0.0.1:{}", port()),
-                format!("--health-addr=127.0.0.1:{health}"),
-                "--events-addr=".to_owned(),
-                "--log-level=info".to_owned(),
-            ]
-        };
-        let start = |program: &Path, arguments: Vec<String>| {
-            let name = program.file_name().unwrap().to_str().unwrap();
-            let own = folder.join(name);
-            std::fs::create_dir_all(&own).unwrap();
-            let mut command = Command::new(program);
-            command.args(arguments);
-            command.env("KUBECONFIG", server.kubeconfig());
-            command.env("RUNTIME_NAMESPACE", FLUX);
-            command.env("TMPDIR", &own);
-            command.env("HOME", &own);
-            let log = folder.join(format!("{name}.log"));
-            Process::spawn(&command, &own, &log).unwrap()
-        };
-        let storage = folder.join("artifacts");
-        std::fs::create_dir_all(&storage).unwrap();
-        let mut arguments = common(health).to_vec();
-        arguments.extend([
-            format!("--storage-path={}", storage.display()),
-            format!("--storage-addr=127.0.0.1:{artifacts}"),
-            format!("--storage-adv-addr=127.0.0.1:{artifacts}"),
-        ]);
-        let mut source = start(&parts.source, arguments);
-        source.wait_for_port(artifacts).unwrap();
-        let health = port();
-        let mut arguments = common(health).to_vec();
-        arguments.push("--requeue-dependency=1s".to_owned());
-        let mut kustomize = start(&parts.kustomize, arguments);
-        kustomize.wait_for_port(health).unwrap();
+        let controllers = Controllers::prepare(world.server(), folder, &parts.definitions);
+        let source = controllers.source(&parts.source);
+        let kustomize = controllers.applier(&parts.kustomize);
         Self {
             world,
             source,
@@ -131,24 +82,12 @@ impl<'a> Flux<'a> {
 
     /// `flux reconcile kustomization NAME --with-source`, by annotations.
     fn reconcile(&self, name: &str) {
-        let at = format!("reconcile.fluxcd.io/requestedAt={}", uuid());
-        for object in [
-            "gitrepository/flux-system",
-            &format!("kustomization/{name}"),
-        ] {
-            let annotate = ["-n", FLUX, "annotate", "--overwrite", object, &at];
-            self.world.server().run_kubectl(&annotate).unwrap();
-        }
+        let kustomization = format!("kustomization/{name}");
+        reconcile(
+            self.world.server(),
+            &["gitrepository/flux-system", &kustomization],
+        );
     }
-}
-
-/// Another one each time.
-fn uuid() -> String {
-    std::time::UNIX_EPOCH
-        .elapsed()
-        .unwrap()
-        .as_nanos()
-        .to_string()
 }
 
 /// The example's Kustomizations, for a repository of this address and without the parts of a cluster that are

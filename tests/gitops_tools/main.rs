@@ -9,12 +9,16 @@
 
 mod argo_cd;
 mod flux;
+mod flux_controllers;
+mod flux_helm;
+mod registry;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use directory_sync_testing::world::World;
-use serde_json::Value;
+use serde_json::{Value, json};
+use simulators::lab::ApiServer;
 use simulators::organization;
 
 /// Longer than anything here takes on a busy machine.
@@ -49,6 +53,11 @@ fn staff(world: &World, spec: &Value) -> String {
 
 /// An object as it is now; null: there is none.
 fn get(world: &World, kind: &str, namespace: &str, name: &str) -> Value {
+    get_from(world.server(), kind, namespace, name)
+}
+
+/// The same from this API server.
+fn get_from(server: &ApiServer, kind: &str, namespace: &str, name: &str) -> Value {
     let arguments = [
         "-n",
         namespace,
@@ -59,7 +68,7 @@ fn get(world: &World, kind: &str, namespace: &str, name: &str) -> Value {
         "json",
         "--ignore-not-found",
     ];
-    let text = world.server().run_kubectl(&arguments).unwrap();
+    let text = server.run_kubectl(&arguments).unwrap();
     match text.trim() {
         "" => Value::Null,
         text => serde_json::from_str(text).unwrap(),
@@ -91,12 +100,9 @@ fn until(
 }
 
 /// Waits until the API server serves what the applied CRDs define.
-fn until_established(world: &World) {
+fn until_established(server: &ApiServer) {
     let look = || {
-        let text = world
-            .server()
-            .run_kubectl(&["get", "crd", "-o", "json"])
-            .unwrap();
+        let text = server.run_kubectl(&["get", "crd", "-o", "json"]).unwrap();
         serde_json::from_str(&text).unwrap()
     };
     let all = |found: &Value| {
@@ -120,4 +126,32 @@ fn true_condition(object: &Value, kind: &str) -> Option<String> {
 fn end_of(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
     lines[lines.len().saturating_sub(10)..].join("\n")
+}
+
+/// Has a Deployment of the chart say what its controller would say once the pods run.
+fn say_available(server: &ApiServer, deployment: &str) {
+    let found = get_from(server, "deployment", "directory-sync", deployment);
+    let replicas = &found["spec"]["replicas"];
+    let status = json!({"status": {
+        "observedGeneration": found["metadata"]["generation"],
+        "replicas": replicas, "updatedReplicas": replicas,
+        "readyReplicas": replicas, "availableReplicas": replicas,
+        "conditions": [
+            {"type": "Available", "status": "True"},
+            {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
+        ],
+    }})
+    .to_string();
+    let patch = [
+        "-n",
+        "directory-sync",
+        "patch",
+        "deployment",
+        deployment,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+    ];
+    let patch = [&patch[..], &[status.as_str()]].concat();
+    server.run_kubectl(&patch).unwrap();
 }
