@@ -7,6 +7,7 @@ mod basics;
 mod claims;
 mod expiry;
 mod fairness;
+mod figures;
 mod history;
 mod identity;
 mod onboarding;
