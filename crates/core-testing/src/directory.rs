@@ -2,7 +2,7 @@
 
 use directory_sync_core::complete::Complete;
 use directory_sync_core::directory::{
-    Account, AccountState, Directory, DirectoryBuilder, ExternalId,
+    Account, AccountState, Directory, DirectoryBuilder, ExternalId, Incremental, ReadNow,
 };
 
 /// A directory to be read.
@@ -187,6 +187,15 @@ impl TestDirectory {
 
     /// Reads it to its end.
     pub fn read(&self) -> Complete<Directory> {
+        self.builder().finish()
+    }
+
+    /// The same of an earlier read that was brought up to date; `read_now` was itself read.
+    pub fn read_incremental(&self, read_now: ReadNow) -> Incremental<Directory> {
+        self.builder().finish_incremental(read_now)
+    }
+
+    fn builder(&self) -> DirectoryBuilder {
         let mut builder = DirectoryBuilder::with_shareable_ids();
         match &self.rule {
             Rule::State => builder.account_rule("state", MEANING),
@@ -244,6 +253,6 @@ impl TestDirectory {
             let members = members.map(|dn| builder.key(&dn.to_lowercase())).collect();
             builder.group(&[key], id, name, members);
         }
-        builder.finish()
+        builder
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{ModelOrganization, TestDirectory};
-use directory_sync_core::directory::Lookup;
+use directory_sync_core::directory::{Lookup, ReadNow};
 use directory_sync_core::organization::model::Organization;
 use directory_sync_core::sync::explain::{
     Decided, Explanation, Found, MemberGroups, Question, Sides,
@@ -17,7 +17,8 @@ use directory_sync_core::sync::policy::{
     Access, GroupFilter, Limit, Offboarding, OffboardingAction, Onboarding, Policy, Restore,
     UserFilter,
 };
-use directory_sync_core::sync::resolve::resolve;
+use directory_sync_core::sync::resolve::{resolve, resolve_incremental};
+use directory_sync_core::sync::roster::Roster;
 use directory_sync_core::sync::seats::seats;
 
 /// What a resource without any optional field asks for.
@@ -72,10 +73,32 @@ impl Run {
         organization: &ModelOrganization,
         policy: &Policy,
     ) -> GuardedPlan {
-        self.ledger.keep_for("organization", self.now);
         let roster = resolve(directory.read(), policy).unwrap();
+        self.plan_roster(&roster, organization, policy)
+    }
+
+    /// Plans of a directory that wasn't read whole.
+    pub fn plan_incremental(
+        &mut self,
+        directory: &TestDirectory,
+        read_now: ReadNow,
+        organization: &ModelOrganization,
+        policy: &Policy,
+    ) -> GuardedPlan {
+        let directory = directory.read_incremental(read_now);
+        let roster = resolve_incremental(directory, policy).unwrap();
+        self.plan_roster(&roster, organization, policy)
+    }
+
+    fn plan_roster(
+        &mut self,
+        roster: &Roster,
+        organization: &ModelOrganization,
+        policy: &Policy,
+    ) -> GuardedPlan {
+        self.ledger.keep_for("organization", self.now);
         let content = organization.read();
-        let draft = draft(&roster, &content, policy, &self.ledger, self.now);
+        let draft = draft(roster, &content, policy, &self.ledger, self.now);
         self.read = self.memory.to_read(&draft, self.approval.is_some());
         let mut plan = draft.complete(&self.memory, &organization.read_groups(&self.read));
         plan.keep_manual_revocations(policy, &self.ledger);

@@ -11,8 +11,8 @@ use crate::problem::{KEPT_PER_REASON, Problem, ProblemReason, Problems};
 use crate::text::sanitize;
 use crate::{
     Account, AccountEvidence, AccountRule, AccountState, Container, Directory, Email, ExternalId,
-    FormerIds, Group, InPart, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail,
-    User,
+    FormerIds, Group, InPart, Incremental, ReadNow, UnidentifiedGroup, UnidentifiedUser,
+    UnknownMembers, UnusableEmail, User,
 };
 
 /// How many unknown members are named.
@@ -473,7 +473,17 @@ impl DirectoryBuilder {
     }
 
     /// Ties members to entries. Call it only after the last page of everything was seen.
-    pub fn finish(mut self) -> Complete<Directory> {
+    pub fn finish(self) -> Complete<Directory> {
+        Complete::after_last_page(self.tie())
+    }
+
+    /// The same of entries that an earlier complete read saw, brought up to date by changes; `read_now` was sent
+    /// among these.
+    pub fn finish_incremental(self, read_now: ReadNow) -> Incremental<Directory> {
+        Incremental::new(self.tie(), read_now)
+    }
+
+    fn tie(mut self) -> Directory {
         for (member, group) in std::mem::take(&mut self.reverse) {
             if let Entry::Group(index) = self.entries[group.0 as usize] {
                 self.groups[index as usize].members.push(member);
@@ -568,7 +578,7 @@ impl DirectoryBuilder {
                 ids,
             ));
         }
-        Complete::after_last_page(Directory {
+        Directory {
             users: self.users,
             groups,
             unidentified_users: self.unidentified_users,
@@ -580,7 +590,7 @@ impl DirectoryBuilder {
             },
             former_ids: self.former_ids,
             problems: self.problems,
-        })
+        }
     }
 
     /// Notes which entry has which name. Those without an identity have none: who they are isn't known.

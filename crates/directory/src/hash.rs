@@ -7,7 +7,8 @@
 
 use std::collections;
 
-use foldhash::fast::RandomState;
+/// How entries are hashed, keyed at random.
+pub use foldhash::fast::RandomState;
 
 /// A map in no order, for many entries.
 pub type FastMap<K, V> = collections::HashMap<K, V, RandomState>;

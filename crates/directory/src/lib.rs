@@ -10,6 +10,7 @@ mod external_id;
 mod former_ids;
 mod glob;
 pub mod hash;
+mod incremental;
 mod looked_up;
 pub mod problem;
 mod progress;
@@ -27,6 +28,7 @@ pub use evidence::{
 pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
 pub use former_ids::FormerIds;
 pub use glob::{Glob, fold};
+pub use incremental::{Incremental, ReadNow};
 pub use looked_up::{LookedUp, Lookup};
 pub use progress::ReadProgress;
 pub use unidentified::{UnidentifiedGroup, UnidentifiedUser};

@@ -1,6 +1,6 @@
 //! What a run met that needs manual action, by reason, with the entries at fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -197,6 +197,17 @@ impl Problems {
                 problem.external_ids.retain(|id| !is_secret(id.as_str()));
             }
         }
+    }
+
+    /// Whether there is a problem here that `others` doesn't have, as far as both are kept.
+    pub fn has_other_than(&self, others: &Self) -> bool {
+        self.by_reason.iter().any(|(reason, here)| {
+            let Some(there) = others.by_reason.get(reason) else {
+                return true;
+            };
+            let known: HashSet<&str> = there.kept.iter().map(|one| &*one.message).collect();
+            here.count > there.count || here.kept.iter().any(|one| !known.contains(&*one.message))
+        })
     }
 
     /// How many there are in all.

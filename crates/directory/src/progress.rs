@@ -21,6 +21,12 @@ impl ReadProgress {
         self.users.fetch_add(more as u64, Ordering::Relaxed);
     }
 
+    /// Everything is read once more: what was counted so far isn't.
+    pub fn begin_again(&self) {
+        self.users.store(0, Ordering::Relaxed);
+        self.groups.store(0, Ordering::Relaxed);
+    }
+
     /// Says that the read waits until `then`, because the directory's limit on requests (or our
     /// share of it) is spent.
     pub fn wait_until(&self, then: Timestamp) {

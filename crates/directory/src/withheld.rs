@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::complete::Complete;
 use crate::problem::{Problem, ProblemReason};
 use crate::{
-    AccountEvidence, Directory, ExternalId, Group, InPart, InvalidEmail, UnidentifiedGroup,
-    UnidentifiedUser, UnknownMembers, UnusableEmail, User,
+    AccountEvidence, Directory, ExternalId, Group, InPart, Incremental, InvalidEmail,
+    UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
 };
 
 /// Stands where such a text was.
@@ -36,6 +36,17 @@ impl Complete<Directory> {
         let mut directory = self.into_inner();
         directory.withhold(&mut is_secret);
         Self::after_last_page(directory)
+    }
+}
+
+impl Incremental<Directory> {
+    /// The same of a directory that was brought up to date.
+    #[must_use]
+    pub fn without_secrets(self, mut is_secret: impl FnMut(&str) -> bool) -> Self {
+        self.map(|mut directory| {
+            directory.withhold(&mut is_secret);
+            directory
+        })
     }
 }
 

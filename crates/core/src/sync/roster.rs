@@ -8,7 +8,7 @@ use roaring::RoaringBitmap;
 
 use crate::directory::hash::FastMap;
 use crate::directory::{
-    AccountRule, Container, Email, Evidence, ExternalId, FormerIds, UnidentifiedGroup,
+    AccountRule, Container, Email, Evidence, ExternalId, FormerIds, ReadNow, UnidentifiedGroup,
     UnidentifiedUser,
 };
 use crate::problem::{ProblemReason, Problems};
@@ -44,6 +44,9 @@ pub struct Roster {
     /// Whether the directory named no one who is active and in scope. People who can't be identified,
     /// or whose entry is broken, may be anybody's: they aren't somebody to believe in.
     pub directory_is_empty: bool,
+    /// What of the directory was itself read, where an earlier read was brought up to date; `None` where all
+    /// was read. Ids carry the prefix.
+    pub incremental: Option<Arc<ReadNow>>,
 }
 
 /// Under which IDs another program may have kept the entries.

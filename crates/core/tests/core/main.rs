@@ -14,6 +14,7 @@ mod groups;
 mod guard;
 mod history;
 mod killed;
+mod incremental;
 mod laws;
 mod memberships;
 mod onboarding;

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use directory_sync_core::directory::ReadNow;
 use directory_sync_core::organization::model::{MemberRole, MemberStatus};
 use directory_sync_core::problem::ProblemReason;
 use directory_sync_core::sync::change_set::ChangeSet;
@@ -448,6 +449,15 @@ fn whoever_s_invitation_was_withdrawn_is_invited_again_once_the_directory_or_a_p
     assert_eq!(again(&run, &disabled, &directory), ["Invite ann"]);
     let gone = with(plain());
     assert_eq!(again(&run, &gone, &directory), ["Invite ann"]);
+
+    // In a directory that wasn't read whole nobody is known to be gone.
+    let (mut other, mut there) = (run.clone(), organization.clone());
+    pass_until(&mut other, 32 * 24);
+    let incremental = other.plan_incremental(&gone, ReadNow::default(), &there, &policy);
+    assert_eq!(incremental.needs_complete_read, None);
+    other.ledger.observe(&incremental);
+    let made = at(&mut other, 33 * 24, (&directory, &mut there), &policy);
+    assert_eq!(made, NOTHING);
 
     // Without the setting nobody asked for that.
     let (mut other, mut there) = (run.clone(), organization.clone());

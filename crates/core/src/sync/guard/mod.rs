@@ -18,6 +18,7 @@ pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::history::CollectionAccess;
+use crate::sync::incremental::{NeedsCompleteRead, needs_complete_read};
 use crate::sync::ledger::{Hold, LARGE_APPROVAL_MAX, Ledger, Limited};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 use crate::sync::policy::Policy;
@@ -38,6 +39,8 @@ pub struct GuardedPlan {
     pub removals: FingerprintSet,
     /// What limits were a share of before the plan adds to it.
     pub(crate) raised: Vec<(Limited, usize)>,
+    /// Why the plan can't be made of a directory that wasn't read whole. Nothing of it goes ahead then.
+    pub needs_complete_read: Option<NeedsCompleteRead>,
 }
 
 /// A value that passed the guard. Only the guard makes one.
@@ -582,6 +585,9 @@ pub struct Approval {
 ///
 /// An approval that names another hold than the one that is open is a problem, unless it is one that
 /// was used.
+///
+/// Of a plan that was made of a directory that wasn't read whole all goes ahead or nothing:
+/// [`GuardedPlan::needs_complete_read`] tells.
 pub fn guard(
     mut plan: Plan,
     policy: &Policy,
@@ -607,6 +613,19 @@ pub fn guard(
         }
     }
     let reasons = weigh::weigh(&plan, policy, &ledger);
+    let objection = needs_complete_read(&plan);
+    if let Some(why) = objection.or_else(|| held_incremental(&plan, reasons.is_empty())) {
+        plan.changes.clear();
+        return GuardedPlan {
+            raised: vec![],
+            approved: Approved(plan),
+            held: None,
+            used: None,
+            digest: removals.digest(),
+            removals,
+            needs_complete_read: Some(why),
+        };
+    }
     if reasons.is_empty() {
         return GuardedPlan {
             raised: weigh::raised(&plan, &reasons, policy, &ledger),
@@ -615,6 +634,7 @@ pub fn guard(
             used: None,
             digest: removals.digest(),
             removals,
+            needs_complete_read: None,
         };
     }
     let hold = ledger.hold(reasons.held(&plan));
@@ -627,6 +647,7 @@ pub fn guard(
             used: Some(hold),
             digest,
             removals,
+            needs_complete_read: None,
         };
     }
     if let Some(Approval { digest: named }) = approval
@@ -677,5 +698,11 @@ pub fn guard(
         used: None,
         digest,
         removals,
+        needs_complete_read: None,
     }
+}
+
+/// Why a plan of a directory that wasn't read whole isn't made where a limit holds something.
+fn held_incremental(plan: &Plan, holds_nothing: bool) -> Option<NeedsCompleteRead> {
+    (plan.incremental.is_some() && !holds_nothing).then_some(NeedsCompleteRead::Held)
 }

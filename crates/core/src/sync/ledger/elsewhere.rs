@@ -76,7 +76,7 @@ impl Ledger {
             // Nobody can look into this organization, or has.
             return;
         }
-        self.notice_invitations(plan.invitations.as_ref());
+        self.notice_invitations(plan.invitations.as_ref(), plan.incremental.is_some());
         self.had_members |= plan.counts.managed_members > 0;
         let accepted = number(plan.counts.with_access);
         let seen = Expected {

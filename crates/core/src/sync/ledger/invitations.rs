@@ -221,7 +221,13 @@ impl Ledger {
 
     /// Notes what a plan has read. Forgets whoever is confirmed or gone, and withdrawn invitations of those who
     /// are members again, or aren't active under the same id and address any more.
-    pub(super) fn notice_invitations(&mut self, seen: Option<&SeenInvitations>) {
+    ///
+    /// Of a directory that wasn't read whole (`is_incremental`) nobody is known to be gone.
+    pub(super) fn notice_invitations(
+        &mut self,
+        seen: Option<&SeenInvitations>,
+        is_incremental: bool,
+    ) {
         let Some(seen) = seen else { return };
         let mut now: BTreeMap<Key, Waiting> = BTreeMap::new();
         let day = self.latest.saturating_add(WINDOW.as_secs());
@@ -243,7 +249,8 @@ impl Ledger {
         let since = self.latest.saturating_sub(WINDOW.as_secs());
         for (key, waiting) in self.invitations.0.iter() {
             let is_new = waiting.for_what == WaitingFor::Acceptance && waiting.since > since;
-            if is_new && waiting.sent.is_some() && !now.contains_key(key) {
+            let is_kept = is_incremental && waiting.for_what == WaitingFor::Withdrawn;
+            if (is_kept || is_new && waiting.sent.is_some()) && !now.contains_key(key) {
                 now.insert(*key, *waiting);
             }
         }

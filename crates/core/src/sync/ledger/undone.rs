@@ -483,6 +483,7 @@ impl Ledger {
             || plan.undoes.is_some()
             || plan.is_write_only()
             || plan.is_partial
+            || plan.incremental.is_some()
         {
             return;
         }

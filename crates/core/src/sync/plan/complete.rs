@@ -45,6 +45,7 @@ impl Draft<'_> {
             disabled_and_not_read,
             tally,
             account_rule,
+            incremental: roster.incremental.clone(),
             ..Plan::default()
         };
         let content = match &kind {
@@ -74,7 +75,10 @@ impl Draft<'_> {
             let at = *roster.by_id.get(id)?;
             let container = roster.people[at as usize].lacks_attribute_in?;
             let rule = roster.account_rule.as_ref();
-            let hidden = active_had_it || rule.is_none_or(|rule| rule.may_be_hidden_in(container));
+            // That others show it there is said by entries that may not have been read now.
+            let hidden = roster.incremental.is_some()
+                || active_had_it
+                || rule.is_none_or(|rule| rule.may_be_hidden_in(container));
             hidden.then(|| (id.clone(), container))
         });
         plan.unseen = unseen.collect();

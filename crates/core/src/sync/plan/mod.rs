@@ -31,11 +31,12 @@ pub use restores::{NotRead, Revocations, RuleId};
 pub(crate) use roles::claims;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::directory::{AccountRule, Container, ExternalId};
+use crate::directory::{AccountRule, Container, ExternalId, ReadNow};
 use crate::organization::role::AccessRole;
 use crate::problem::Problems;
 use crate::sync::history::{CollectionAccess, GroupName, RunId};
@@ -110,6 +111,9 @@ pub struct Plan {
     pub collections: HashMap<Uuid, Vec<CollectionAccess>>,
     /// What it takes back of an earlier run; `None` of a plan that follows the directory.
     pub undoes: Option<Undoes>,
+    /// What of the directory was itself read for it, where an earlier read was brought up to date; `None` where
+    /// all was read.
+    pub(crate) incremental: Option<Arc<ReadNow>>,
     /// It is about the people alone whom it changes: of all others nothing was read, so that nothing is
     /// learned of them.
     pub(crate) is_partial: bool,

@@ -4,14 +4,16 @@ mod nesting;
 mod shared_emails;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use crate::complete::Complete;
-use crate::directory::hash::FastMap;
+use crate::directory::hash::{FastMap, FastSet};
 use crate::directory::{
-    AccountState, Directory, Evidence, ExternalId, Group, InPart, InvalidEmail, ScopeRule,
-    UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User, fold,
+    AccountState, Directory, Evidence, ExternalId, Group, InPart, Incremental, InvalidEmail,
+    ReadNow, ScopeRule, UnidentifiedGroup, UnidentifiedUser, UnknownMembers, UnusableEmail, User,
+    fold,
 };
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::patterns::Unmatched;
@@ -52,6 +54,42 @@ const UNIDENTIFIED: Unusable = Unusable::Problem(ProblemReason::UnidentifiedEntr
 /// # Errors
 /// When nested groups don't fit into memory once everybody in each is listed.
 pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster, NestingTooLarge> {
+    resolve_entries(directory.into_inner(), policy)
+}
+
+/// The same of a directory that wasn't read whole. What is planned of it takes nothing from anybody: the guard
+/// sees to that.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_incremental(
+    directory: Incremental<Directory>,
+    policy: &Policy,
+) -> Result<Roster, NestingTooLarge> {
+    let (directory, mut read_now) = directory.into_parts();
+    // Who is in a group that has others in it is said by entries that may not have been read now.
+    for group in directory
+        .groups
+        .iter()
+        .filter(|group| !group.groups.is_empty())
+    {
+        read_now.groups.remove(&group.id);
+    }
+    let prefixed = |ids: FastSet<ExternalId>| {
+        let ids = ids.iter();
+        ids.filter_map(|id| id.with_prefix(&policy.external_id_prefix).ok())
+            .collect()
+    };
+    Ok(Roster {
+        incremental: Some(Arc::new(ReadNow {
+            users: prefixed(read_now.users),
+            groups: prefixed(read_now.groups),
+        })),
+        ..resolve_entries(directory, policy)?
+    })
+}
+
+fn resolve_entries(directory: Directory, policy: &Policy) -> Result<Roster, NestingTooLarge> {
     let Directory {
         users,
         groups,
@@ -61,7 +99,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         account_rule,
         former_ids,
         ..
-    } = directory.into_inner();
+    } = directory;
     let mut own = vec![];
 
     let unidentified_groups = prefixed_groups(unidentified_groups, policy);
@@ -105,6 +143,7 @@ pub fn resolve(directory: Complete<Directory>, policy: &Policy) -> Result<Roster
         former,
         problems,
         directory_is_empty,
+        incremental: None,
     })
 }
 

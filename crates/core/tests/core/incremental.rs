@@ -1,0 +1,202 @@
+//! Whatever a directory says that wasn't read whole, it takes nothing from anybody.
+
+use std::collections::BTreeSet;
+
+use directory_sync_core::directory::{ExternalId, ReadNow};
+use directory_sync_core::sync::guard::{Approval, GuardedPlan};
+use directory_sync_core::sync::incremental::NeedsCompleteRead;
+use directory_sync_core::sync::plan::{Action, GroupAction, Kind, MemberAction};
+use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
+use directory_sync_core_testing::{
+    ModelOrganization, Run, TestDirectory, directory, id, organization, policy,
+};
+use proptest::prelude::*;
+
+use crate::world::worlds;
+
+fn plan(
+    directory: &TestDirectory,
+    read_now: ReadNow,
+    organization: &ModelOrganization,
+) -> GuardedPlan {
+    Run::default().plan_incremental(directory, read_now, organization, &generous())
+}
+
+fn generous() -> Policy {
+    let mut policy = policy();
+    policy.offboarding.absent = OffboardingAction::Revoke;
+    policy.offboarding.limit = Limit::Percent(100.0);
+    policy.offboarding.disabled_limit = Limit::Percent(100.0);
+    policy
+}
+
+fn people(ids: &[&str]) -> ReadNow {
+    ReadNow {
+        users: ids.iter().map(|text| id(text)).collect(),
+        ..ReadNow::default()
+    }
+}
+
+fn groups(ids: &[&str]) -> ReadNow {
+    ReadNow {
+        groups: ids.iter().map(|text| id(text)).collect(),
+        ..people(&["ann", "ben"])
+    }
+}
+
+fn kinds(guarded: &GuardedPlan) -> Vec<Kind> {
+    let changes = guarded.approved.changes.iter();
+    changes.map(|change| change.kind()).collect()
+}
+
+#[test]
+fn who_was_read_now_is_invited_and_nobody_else_is() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("ben", "ben@example.com");
+    let before = organization().member("ann", "ann@example.com");
+    let read = plan(&directory, people(&["ben"]), &before);
+    assert_eq!(kinds(&read), [Kind::Invite]);
+    assert_eq!(read.needs_complete_read, None);
+
+    let unread = plan(&directory, people(&["ann"]), &before);
+    assert_eq!(kinds(&unread), []);
+    assert_eq!(
+        unread.needs_complete_read,
+        Some(NeedsCompleteRead::NotReadNow(Kind::Invite, id("ben")))
+    );
+}
+
+#[test]
+fn who_is_gone_or_disabled_loses_nothing_before_everything_was_read() {
+    let before = organization()
+        .member("ann", "ann@example.com")
+        .member("ben", "ben@example.com");
+    let gone = directory().person("ann", "ann@example.com");
+    let disabled = gone.clone().disabled("ben", "ben@example.com");
+    for directory in [gone, disabled] {
+        let guarded = plan(&directory, people(&["ann", "ben"]), &before);
+        assert_eq!(kinds(&guarded), []);
+        assert!(guarded.needs_complete_read.is_some());
+    }
+}
+
+#[test]
+fn who_is_in_a_group_is_said_by_the_group() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("ben", "ben@example.com")
+        .group("law", "Law", &["ann", "ben"])
+        .group("all", "All", &["@law"]);
+    let before = organization()
+        .member("ann", "ann@example.com")
+        .member("ben", "ben@example.com");
+    let unread = plan(&directory, groups(&[]), &before);
+    assert!(unread.needs_complete_read.is_some());
+    // Who is in a group by way of another one is said by more than one entry.
+    let nested = plan(&directory, groups(&["law", "all"]), &before);
+    assert_eq!(
+        nested.needs_complete_read,
+        Some(NeedsCompleteRead::NotReadNow(Kind::CreateGroup, id("all")))
+    );
+}
+
+#[test]
+fn a_limit_that_would_hold_something_asks_for_everything() {
+    let mut crowd = directory().person("ann", "ann@example.com");
+    let mut before = organization().member("ann", "ann@example.com");
+    for n in 0..100 {
+        crowd = crowd.person(&format!("n{n}"), &format!("n{n}@example.com"));
+        before = before.member(&format!("m{n}"), &format!("m{n}@example.com"));
+    }
+    let names: Vec<String> = (0..100).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let guarded = plan(&crowd, people(&names), &before);
+    assert_eq!(kinds(&guarded), []);
+    assert!(guarded.held.is_none() && guarded.needs_complete_read.is_some());
+}
+
+#[test]
+fn nobody_gets_access_back_by_what_entries_show_that_were_not_read_now() {
+    let policy = generous();
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("eve", "eve@example.com")
+        .member("cfo", "cfo@example.com");
+    let everybody = || directory().person("eve", "eve@example.com");
+    let disabled = everybody()
+        .disabled("ann", "ann@example.com")
+        .disabled("cfo", "cfo@example.com");
+    let mut run = Run::default();
+    run.sync(&disabled, &mut organization, &policy);
+    // Ann's entry doesn't show the attribute, and the one beside it did when it was read.
+    let back = everybody()
+        .person("ann", "ann@example.com")
+        .disabled("cfo", "cfo@example.com")
+        .shows_attribute("cfo", "staff")
+        .lacks_attribute("ann", "staff")
+        .lacks_attribute("eve", "staff");
+    let whole = run.clone().plan(&back, &organization, &policy);
+    assert_eq!(kinds(&whole), [Kind::Restore]);
+    let known = whole.approved.problems.count();
+    let guarded = run.plan_incremental(&back, people(&["ann"]), &organization, &policy);
+    assert_eq!(kinds(&guarded), []);
+    // Either has everything read.
+    let problems = guarded.approved.problems.count();
+    assert!(guarded.needs_complete_read.is_some() || problems > known);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// The directory is any directory: as wrong as an earlier read with changes that nobody told.
+    #[test]
+    fn whatever_is_out_of_date_takes_nothing(
+        (directory, before, policy) in worlds(),
+        read in prop::collection::btree_set(0usize..8, 0..8),
+        read_groups in prop::collection::btree_set(0usize..8, 0..8),
+        is_approved in any::<bool>(),
+    ) {
+        let ids = |prefix: &str, numbers: &BTreeSet<usize>| -> Vec<ExternalId> {
+            numbers.iter().map(|n| id(&format!("{prefix}{n}"))).collect()
+        };
+        let read_now = ReadNow {
+            users: ids("p", &read).into_iter().collect(),
+            groups: ids("g", &read_groups).into_iter().collect(),
+        };
+        let digest = Run::default().plan(&directory, &before, &policy).digest;
+        let mut run = Run {
+            approval: is_approved.then_some(Approval { digest }),
+            ..Run::default()
+        };
+        let guarded = run.plan_incremental(&directory, read_now.clone(), &before, &policy);
+        prop_assert!(guarded.held.is_none() && guarded.used.is_none());
+        let prefixed = |id: &ExternalId| id.as_str().strip_prefix(&*policy.external_id_prefix).map(|id| {
+            ExternalId::parse(id).unwrap()
+        });
+        for change in &guarded.approved.changes {
+            prop_assert!(!change.takes_away(), "{change:?}");
+            let own = prefixed(change.external_id()).unwrap();
+            match &change.action {
+                Action::Member(MemberAction::Invite { from: None, .. } | MemberAction::Restore) => {
+                    prop_assert!(read_now.users.contains(&own), "{change:?}");
+                }
+                Action::Group(
+                    GroupAction::Create { .. } | GroupAction::Rename { .. } | GroupAction::Update(_)
+                ) => prop_assert!(read_now.groups.contains(&own), "{change:?}"),
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+        if guarded.needs_complete_read.is_none() {
+            let whole = Run::default().plan(&directory, &before, &policy);
+            for change in &guarded.approved.changes {
+                prop_assert!(whole.approved.changes.contains(change), "{change:?}");
+            }
+        } else {
+            prop_assert!(guarded.approved.changes.is_empty());
+        }
+    }
+}
