@@ -42,6 +42,15 @@ pub enum LdapFault {
     Bytes(&'static [u8]),
 }
 
+/// What becomes of a message of the server that is spoilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageFault {
+    /// The client doesn't get it.
+    Lose,
+    /// The client gets it twice.
+    Double,
+}
+
 /// A running proxy; stops when dropped.
 pub struct LdapProxy {
     address: SocketAddr,
@@ -56,6 +65,10 @@ struct State {
     operations: Mutex<Vec<String>>,
     /// The request to spoil, counted from 0 over all connections, and how.
     fault: Mutex<Option<(usize, LdapFault)>>,
+    /// How many messages the server sent.
+    messages: AtomicUsize,
+    /// The one of them to spoil, counted from 0 over all connections, and how.
+    message_fault: Mutex<Option<(usize, MessageFault)>>,
     disguise: Disguise,
     /// What to do before the first request that holds these bytes is passed on.
     surprise: Mutex<Option<(&'static str, Surprise)>>,
@@ -116,6 +129,8 @@ impl LdapProxy {
             requests: AtomicUsize::new(0),
             operations: Mutex::default(),
             fault: Mutex::new(None),
+            messages: AtomicUsize::new(0),
+            message_fault: Mutex::new(None),
             disguise,
             surprise: Mutex::new(None),
         });
@@ -169,6 +184,24 @@ impl LdapProxy {
         self.state.count_anew();
     }
 
+    /// How many messages the server has sent since the start or the last [`LdapProxy::arm_message`], of a server
+    /// that is shown as it is.
+    pub fn messages(&self) -> usize {
+        self.state.messages.load(Ordering::SeqCst)
+    }
+
+    /// Counts messages from 0 again and spoils the `k`-th one that the server sends.
+    pub fn arm_message(&self, k: usize, fault: MessageFault) {
+        *self.state.message_fault() = Some((k, fault));
+        self.state.messages.store(0, Ordering::SeqCst);
+    }
+
+    /// Counts messages from 0 again and spoils none.
+    pub fn disarm_messages(&self) {
+        *self.state.message_fault() = None;
+        self.state.messages.store(0, Ordering::SeqCst);
+    }
+
     /// Calls `surprise` before the first request that holds `part` is passed on: what changes at the
     /// server in the middle of a read.
     pub fn surprise(&self, part: &'static str, surprise: impl FnOnce() + Send + 'static) {
@@ -204,6 +237,22 @@ impl State {
             .windows(part.len())
             .any(|bytes| bytes == part.as_bytes());
         holds.then(|| surprise.take().map(|(_, surprise)| surprise))?
+    }
+
+    fn message_fault(&self) -> std::sync::MutexGuard<'_, Option<(usize, MessageFault)>> {
+        self.message_fault
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What the client gets of a message.
+    fn spoil(&self, message: Vec<u8>) -> Option<Vec<u8>> {
+        let number = self.messages.fetch_add(1, Ordering::SeqCst);
+        match self.message_fault().filter(|(k, _)| *k == number) {
+            Some((_, MessageFault::Lose)) => None,
+            Some((_, MessageFault::Double)) => Some(message.repeat(2)),
+            None => Some(message),
+        }
     }
 
     fn operations(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
@@ -252,7 +301,7 @@ async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
             None => match state.disguise {
                 Disguise::AsItIs => {
                     server_write.write_all(&request).await?;
-                    pass_answer(&mut answers, &mut client_write, Some).await?;
+                    pass_answer(&mut answers, &mut client_write, |m| state.spoil(m)).await?;
                 }
                 Disguise::WithWindowsLimits => {
                     let mut limited = Limited::request(request);

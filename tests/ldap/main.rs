@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod changes;
 mod checks;
 mod content;
 mod hostile;

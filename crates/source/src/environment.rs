@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
+use crate::KeptDirectories;
 use crate::checks::is_loopback;
 use crate::http::oauth::{IdentityToken, NoIdentity, ProjectedToken};
 
@@ -19,6 +20,8 @@ pub struct SourceEnvironment {
     pub urls: VendorUrls,
     /// Whose tokens of the cluster prove to a vendor who is asking.
     pub identities: Arc<dyn Identities>,
+    /// The memory for directories that are kept between two reads.
+    pub kept: Arc<KeptDirectories>,
 }
 
 /// A vendor's address that can be replaced. There is no field of a resource for any of them:
@@ -165,11 +168,12 @@ impl Identities for OwnIdentity {
 }
 
 impl Default for SourceEnvironment {
-    /// The vendors' own addresses, and the identity of whoever runs the process.
+    /// The vendors' own addresses, and the identity of whoever runs the process. Nothing is kept.
     fn default() -> Self {
         Self {
             urls: VendorUrls::default(),
             identities: Arc::new(OwnIdentity),
+            kept: Arc::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod environment;
 #[cfg(test)]
 mod fixtures;
 pub mod google_workspace;
+mod kept;
 mod kinds;
 pub mod ldap;
 pub mod okta;
@@ -28,7 +29,7 @@ use directory_sync_directory::{self as directory, complete, problem, text};
 use directory_sync_http::{self as http, fault};
 
 use crate::complete::Complete;
-use crate::directory::{Directory, ExternalId, Lookup};
+use crate::directory::{Directory, ExternalId, Incremental, Lookup};
 use crate::http::{AccountLimits, ApiError, Expiry};
 
 pub use crate::directory::ReadProgress;
@@ -37,6 +38,7 @@ pub use environment::{
     Identities, IdentityRequest, OwnIdentity, OwnTokenFile, SourceEnvironment, VendorAddress,
     VendorUrl, VendorUrls,
 };
+pub use kept::{KeptDirectories, kept_bytes};
 pub use kinds::{name, validate};
 pub use settings::{ConnectError, SourceSettings, Validate};
 pub use watch::{Hint, LeaverCheck, WatchEnd, WatchMethod, WatchObserver};
@@ -61,6 +63,20 @@ pub trait Source: Send + Sync {
         known: Option<&'a Version>,
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>>;
+
+    /// Brings up to date what the last read saw, where the source kept that and the directory tells what has
+    /// changed since. `None` where everything has to be read, which any doubt is a reason for. `known` is what an
+    /// earlier read gave.
+    ///
+    /// The next whole read begins from nothing, whatever came of this.
+    fn read_changes<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Option<Update>> {
+        let _ = (known, progress);
+        Box::pin(async { None })
+    }
 
     /// Has the next read take nothing from what earlier ones saw.
     fn forget(&self) {}
@@ -139,6 +155,24 @@ pub enum Reading {
     },
     /// Provably the same as at the version that was given.
     Unchanged,
+}
+
+/// What came of reading what has changed.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a run, and the directory behind it has megabytes"
+)]
+pub enum Update {
+    /// Nothing of what is read is other than at the version that was given.
+    Unchanged,
+    /// An earlier read, brought up to date. What is planned of it takes nothing from anybody.
+    Changed {
+        /// Everything in the source's scope, as far as the directory told of changes.
+        directory: Incremental<Directory>,
+        /// What to give to the next read.
+        version: Version,
+    },
 }
 
 /// Where a directory stood when it was read: a source's own text, meaningless to others.

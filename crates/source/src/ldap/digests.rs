@@ -52,6 +52,16 @@ impl EntryDigests {
         self.known().get(&key) == Some(&digest)
     }
 
+    /// A read of changes saw this entry: from now on it is known with these values.
+    pub fn update(&self, entry: Entry<'_>, attributes: &[AttributeName]) {
+        let (key, digest) = self.of(entry, attributes);
+        let mut known = self.known();
+        // Where nothing is known, every change counts.
+        if !known.is_empty() {
+            known.insert(key, digest);
+        }
+    }
+
     /// Whether the last read saw an entry with this DN, so that it is within what is read.
     pub fn is_known(&self, entry: Entry<'_>) -> bool {
         let key = self.hasher.hash_one(entry.dn());

@@ -1,15 +1,44 @@
 //! One entry of a search result, read where it lies.
 
+use std::slice;
+
 use jiff::Timestamp;
 use ldap3::asn1::{PL, StructureTag};
 
 use super::dn::attribute_alias;
+use super::packed::{PackedAttributes, PackedValues};
 
-/// An entry, borrowed from the decoded message: nothing is copied until somebody keeps it.
+/// An entry, borrowed from the decoded message or from where it is kept: nothing is copied until somebody
+/// keeps it.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
     dn: &'a str,
-    attributes: &'a [StructureTag],
+    attributes: Attributes<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Attributes<'a> {
+    /// As they came.
+    Decoded(&'a [StructureTag]),
+    /// As they are kept between two reads.
+    Packed(PackedAttributes<'a>),
+}
+
+/// The values of one attribute.
+enum Values<'a> {
+    Decoded(slice::Iter<'a, StructureTag>),
+    Packed(PackedValues<'a>),
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self {
+            Self::Decoded(values) => values.find_map(primitive),
+            Self::Packed(values) => values.next(),
+        }
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -20,8 +49,16 @@ impl<'a> Entry<'a> {
         };
         Some(Self {
             dn: std::str::from_utf8(primitive(dn)?).ok()?,
-            attributes: constructed(attributes)?,
+            attributes: Attributes::Decoded(constructed(attributes)?),
         })
+    }
+
+    /// An entry that was kept.
+    pub(super) fn kept(dn: &'a str, attributes: PackedAttributes<'a>) -> Self {
+        Self {
+            dn,
+            attributes: Attributes::Packed(attributes),
+        }
     }
 
     /// The entry's DN as the server spells it.
@@ -33,56 +70,63 @@ impl<'a> Entry<'a> {
     /// are left out: for those that may be anything, there is [`Entry::bytes`].
     pub fn values(&self, attribute: &AttributeName) -> impl Iterator<Item = &'a str> {
         self.values_of(attribute)
-            .iter()
-            .filter_map(|value| std::str::from_utf8(primitive(value)?).ok())
+            .filter_map(|value| std::str::from_utf8(value).ok())
     }
 
     /// Whether the entry has `attribute`, be its values blank.
     pub fn has(&self, attribute: &AttributeName) -> bool {
-        !self.values_of(attribute).is_empty()
+        self.values_of(attribute).next().is_some()
     }
 
     /// The values of `attribute` as they are.
     pub fn raw_values(&self, attribute: &AttributeName) -> impl Iterator<Item = &'a [u8]> {
-        self.values_of(attribute).iter().filter_map(primitive)
+        self.values_of(attribute)
     }
 
     /// The first value of `attribute` as it is.
     pub fn bytes(&self, attribute: &AttributeName) -> Option<&'a [u8]> {
-        self.values_of(attribute).first().and_then(primitive)
+        self.values_of(attribute).next()
     }
 
-    fn values_of(&self, attribute: &AttributeName) -> &'a [StructureTag] {
-        self.attributes
-            .iter()
-            .filter_map(described)
-            .find(|(description, _)| attribute.is(description))
-            .map_or(&[], |(_, values)| values)
+    fn values_of(&self, attribute: &AttributeName) -> Values<'a> {
+        match self.attributes {
+            Attributes::Packed(packed) => Values::Packed(packed.values(attribute)),
+            Attributes::Decoded(_) => Values::Decoded(
+                self.described()
+                    .find(|(description, _)| attribute.is(description))
+                    .map_or(&[][..], |(_, values)| values)
+                    .iter(),
+            ),
+        }
+    }
+
+    /// The attributes as they came, of an entry that came.
+    fn described(&self) -> impl Iterator<Item = (&'a str, &'a [StructureTag])> {
+        let attributes = match self.attributes {
+            Attributes::Decoded(attributes) => attributes,
+            Attributes::Packed(_) => &[],
+        };
+        attributes.iter().filter_map(described)
     }
 
     /// The part of the values of `attribute` that came in place of all of them; `None` where no
     /// part did, or none that can be read ([`Entry::ranged`] tells).
     pub fn range(&self, attribute: &AttributeName) -> Option<Range<'a>> {
-        self.attributes
-            .iter()
-            .filter_map(described)
-            .find_map(|(description, values)| {
-                let (name, options) = description.split_once(';')?;
-                let (first, last) = attribute.is(name).then(|| bounds(options))??;
-                Some(Range {
-                    first,
-                    last,
-                    values,
-                })
+        self.described().find_map(|(description, values)| {
+            let (name, options) = description.split_once(';')?;
+            let (first, last) = attribute.is(name).then(|| bounds(options))??;
+            Some(Range {
+                first,
+                last,
+                values,
             })
+        })
     }
 
     /// The description of an attribute that came with a range of its values (`member;range=0-1499`)
     /// in place of all of them: a quirk of Active Directory.
     pub fn ranged(&self) -> Option<&'a str> {
-        self.attributes
-            .iter()
-            .filter_map(described)
+        self.described()
             .map(|(description, _)| description)
             .find(|description| {
                 description.split(';').skip(1).any(|option| {

@@ -1,26 +1,34 @@
 //! LDAP directories: OpenLDAP, 389-ds, FreeIPA and their kin.
 //!
 //! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
-//! sense of what comes, `read` turns it into a directory, `watch` notices changes between reads (`digests`:
-//! which of them matter; `persistent`: searches that go on), `check` reports how far one gets.
+//! sense of what comes, `read` turns it into a directory, `changes` brings that up to date later (`kept` and `packed`:
+//! what is kept of a read; `refresh`: the protocol; `database` and `csn`: where a database stands), `watch` notices
+//! changes between reads (`digests`: which of them matter; `persistent`: searches that go on), `check` reports how
+//! far one gets.
 
 // Active Directory speaks LDAP, too: what isn't pub here is shared with it alone.
 pub(crate) mod binary_id;
 pub(crate) mod catch_panic;
 pub(crate) mod certificates;
+mod changes;
 pub(crate) mod check;
 pub(crate) mod connection;
+mod csn;
+mod database;
 pub(crate) mod digests;
 mod disabled;
 pub(crate) mod dn;
 pub(crate) mod entry;
 mod error;
 mod framing;
+mod kept;
 pub(crate) mod leaver;
 mod look_up;
+mod packed;
 pub(crate) mod persistent;
 mod preset;
 mod read;
+mod refresh;
 mod relay;
 mod schema;
 pub(crate) mod search;
@@ -30,14 +38,18 @@ mod start_tls;
 mod tls;
 mod watch;
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::directory::{ExternalId, Lookup};
 use crate::http::Expiry;
+use crate::kept::Slot;
 use crate::{
-    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+    KeptDirectories, LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Update,
+    Version, WatchEnd, WatchObserver,
 };
 
 use catch_panic::catch_library_panic;
@@ -45,6 +57,8 @@ use connection::Connector;
 use digests::EntryDigests;
 pub use error::{Answer, LdapFailure, Stage};
 pub use framing::ProtocolViolation;
+use kept::KeptDirectory;
+use refresh::Doubt;
 pub use settings::{
     Bind, ClientIdentity, DerivedEmail, EmailRule, GroupSettings, IdAttribute, InvalidSettings,
     LdapSettings, MemberAttribute, MemberNaming, ServerUrl, TlsSettings, UserSettings,
@@ -57,6 +71,9 @@ pub struct LdapSource {
     settings: LdapSettings,
     connector: Connector,
     digests: EntryDigests,
+    memory: Arc<KeptDirectories>,
+    /// What the last read saw.
+    kept: Arc<Slot<KeptDirectory>>,
 }
 
 impl LdapSource {
@@ -68,12 +85,61 @@ impl LdapSource {
     pub fn new(settings: LdapSettings) -> Result<Self, SourceError> {
         settings.validate().map_err(LdapFailure::from)?;
         let connector = Connector::new(&settings)?;
+        let memory = Arc::<KeptDirectories>::default();
         Ok(Self {
             settings,
             connector,
             digests: EntryDigests::default(),
+            kept: memory.slot(),
+            memory,
         })
     }
+
+    /// Keeps what a read saw in this memory, so that the next one can bring it up to date.
+    #[must_use]
+    pub fn keeping(self, memory: &Arc<KeptDirectories>) -> Self {
+        Self {
+            kept: memory.slot(),
+            memory: Arc::clone(memory),
+            ..self
+        }
+    }
+
+    /// Where the directory stands that is kept, by the day on which it was read. What a day makes of an account
+    /// (`shadowExpire`) counts as a change, too.
+    fn version(kept: &KeptDirectory, day: i64) -> Version {
+        Version(format!("{} on day {day}", kept.revision))
+    }
+
+    async fn update(
+        &self,
+        known: Option<&Version>,
+        progress: &ReadProgress,
+    ) -> Result<Option<Update>, Doubt> {
+        // Whatever comes in between, nothing is left then that isn't known to be right.
+        let Some(mut kept) = self.kept.take() else {
+            return Ok(None);
+        };
+        if kept.is_old() {
+            return Ok(None);
+        }
+        let (connector, settings) = (&self.connector, &self.settings);
+        let read_now = changes::update(connector, settings, &self.digests, &mut kept).await?;
+        let version = Self::version(&kept, today());
+        let update = if known == Some(&version) {
+            Update::Unchanged
+        } else {
+            let directory = changes::directory(settings, &kept, read_now, progress).await?;
+            Update::Changed { directory, version }
+        };
+        self.kept.put(kept);
+        Ok(Some(update))
+    }
+}
+
+/// The day, counted from 1970.
+fn today() -> i64 {
+    Timestamp::now().as_second().div_euclid(24 * 60 * 60)
 }
 
 impl Source for LdapSource {
@@ -83,19 +149,50 @@ impl Source for LdapSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async {
-            let read = read::read(&self.connector, &self.settings, &self.digests, progress);
+            // Before the read: who is disabled is judged by the day on which it begins.
+            let day = today();
+            // Two of them at once would take twice the memory.
+            self.forget();
+            let (connector, settings, digests) = (&self.connector, &self.settings, &self.digests);
+            let memory = self.memory.is_enabled().then(|| self.memory.reservation());
+            let read = read::read(connector, settings, digests, memory, progress);
             let read = catch_library_panic(read).await;
-            let directory = read.unwrap_or_else(|| {
+            let (directory, kept) = read.unwrap_or_else(|| {
                 Err(LdapFailure::Malformed {
                     tried: format!("reading from {}", self.describe()),
                 })
             })?;
-            Ok(Reading::Full {
-                directory,
-                version: None,
+            let version = kept.as_ref().map(|kept| Self::version(kept, day));
+            if let Some(kept) = kept {
+                self.kept.put(kept);
+            }
+            Ok(Reading::Full { directory, version })
+        };
+        read.boxed()
+    }
+
+    fn read_changes<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Option<Update>> {
+        let read = async move {
+            let update = catch_library_panic(self.update(known, progress)).await;
+            let update = update.unwrap_or(Err(Doubt::Unexpected("a message isn't LDAP")));
+            update.unwrap_or_else(|why| {
+                let why = why.reason();
+                tracing::info!(
+                    why,
+                    "everything is read, because it is in doubt what has changed"
+                );
+                None
             })
         };
         read.boxed()
+    }
+
+    fn forget(&self) {
+        self.kept.take();
     }
 
     fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 
+use super::changes;
 use super::check::SampleMember;
 use super::connection::{Connection, Connector};
 use super::digests::EntryDigests;
@@ -13,6 +14,7 @@ use super::disabled::Disabled;
 use super::dn;
 use super::entry::{AttributeName, Entry, generalized_time};
 use super::error::LdapFailure;
+use super::kept::{KeptDirectory, KeptList, NotKept};
 use super::schema;
 use super::search::{Next, Search};
 use super::settings::{
@@ -20,34 +22,57 @@ use super::settings::{
 };
 use crate::ReadProgress;
 use crate::complete::Complete;
-use crate::directory::{Account, AccountState, Directory, DirectoryBuilder, Email, EntryKey};
+use crate::directory::{
+    Account, AccountState, Directory, DirectoryBuilder, Email, EntryKey, ExternalId,
+};
+use crate::kept::Reservation;
 use crate::ldap::binary_id::{self, ReadId};
 use crate::problem::{Problem, ProblemReason};
 use crate::text::sanitize;
 
-/// Reads the whole directory over two connections to the same server.
+/// Reads the whole directory over two connections to the same server. What was read is also kept, where there is
+/// memory for that and the server can tell later what has changed.
 ///
 /// # Errors
 /// Whatever leaves one of the lists incomplete.
-pub async fn read(
+pub(super) async fn read(
     connector: &Connector,
     settings: &LdapSettings,
     digests: &EntryDigests,
+    memory: Option<Reservation>,
     progress: &ReadProgress,
-) -> Result<Complete<Directory>, LdapFailure> {
-    let mut builder = DirectoryBuilder::with_shareable_ids();
-    builder.keys_are_former_ids(dn::as_former_id);
-    let builder = Mutex::new(builder);
+) -> Result<(Complete<Directory>, Option<KeptDirectory>), LdapFailure> {
+    let builder = Mutex::new(new_builder());
     let (mut connection, endpoint) = connector.first().await?;
+    // Before the first entry: whatever changes from here on is told as a change later, also where the read saw it.
+    let kept = match memory {
+        Some(memory) => changes::begin(&mut connection, settings, &endpoint, memory).await,
+        None => None,
+    };
+    let kept = Keeping(Mutex::new(kept));
     let users = async {
-        read_users(&mut connection, settings, &builder, digests, progress).await?;
+        read_users(
+            &mut connection,
+            settings,
+            &builder,
+            (digests, &kept),
+            progress,
+        )
+        .await?;
         connection.close().await;
         Ok::<_, LdapFailure>(())
     };
     let groups = async {
         if let Some(groups) = &settings.groups {
             let mut connection = connector.reconnect(&endpoint).await?;
-            read_groups(&mut connection, settings, groups, &builder, progress).await?;
+            read_groups(
+                &mut connection,
+                settings,
+                groups,
+                (&builder, &kept),
+                progress,
+            )
+            .await?;
             connection.close().await;
         }
         Ok::<_, LdapFailure>(())
@@ -56,14 +81,67 @@ pub async fn read(
     let builder = builder
         .into_inner()
         .expect("no reader panicked while it held the builder");
-    Ok(builder.finish())
+    Ok((builder.finish(), kept.finish()))
+}
+
+/// A directory to be filled with what LDAP lists.
+pub(super) fn new_builder() -> DirectoryBuilder {
+    let mut builder = DirectoryBuilder::with_shareable_ids();
+    builder.keys_are_former_ids(dn::as_former_id);
+    builder
+}
+
+/// The directory that is kept of a read, as long as all of it can be kept.
+struct Keeping(Mutex<Option<KeptDirectory>>);
+
+impl Keeping {
+    /// What to ask for, so that entries can be kept.
+    fn asked(
+        &self,
+        mut attributes: Vec<String>,
+        of: impl Fn(&KeptDirectory) -> Vec<String>,
+    ) -> Vec<String> {
+        if let Some(kept) = &*self.kept() {
+            attributes = of(kept);
+        }
+        attributes
+    }
+
+    fn keep(&self, keep: impl FnOnce(&mut KeptDirectory) -> Result<(), NotKept>) {
+        let mut kept = self.kept();
+        if let Some(directory) = &mut *kept
+            && let Err(why) = keep(directory)
+        {
+            tracing::info!(%why, "the directory isn't kept: the next run reads everything, too");
+            *kept = None;
+        }
+    }
+
+    fn keep_groups(&self, keep: impl FnOnce(&mut KeptList) -> Result<(), NotKept>) {
+        self.keep(|kept| kept.groups.as_mut().map_or(Ok(()), keep));
+    }
+
+    /// The database of a list, where it is kept.
+    fn context(&self, of: impl Fn(&KeptDirectory) -> Option<&KeptList>) -> Option<String> {
+        let kept = self.kept();
+        Some(of(kept.as_ref()?)?.context.clone())
+    }
+
+    fn finish(self) -> Option<KeptDirectory> {
+        self.keep(KeptDirectory::finish);
+        self.0.into_inner().unwrap_or_default()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<KeptDirectory>> {
+        self.0.lock().expect("no reader panics with what is kept")
+    }
 }
 
 async fn read_users(
     connection: &mut Connection,
     settings: &LdapSettings,
     builder: &Mutex<DirectoryBuilder>,
-    digests: &EntryDigests,
+    (digests, kept): (&EntryDigests, &Keeping),
     progress: &ReadProgress,
 ) -> Result<(), LdapFailure> {
     let mut reader = UserReader::new(settings);
@@ -71,6 +149,7 @@ async fn read_users(
     let attributes = reader.attributes();
     let mut recording = digests.record(&attributes);
     let attributes = reader.with_times(attributes);
+    let attributes = kept.asked(attributes, |kept| kept.users.asked());
     let search = user_search(settings, &attributes);
     let tried = search.tried(&connection.server);
     connection
@@ -81,6 +160,7 @@ async fn read_users(
             if reader.member_of.is_some() {
                 refuse_ranges(entry, &tried)?;
             }
+            kept.keep(|kept| kept.add_user(entry));
             let mut builder = builder.lock().expect("no reader panics with the builder");
             reader.add(entry, &mut builder);
             progress.add_users(1);
@@ -91,6 +171,10 @@ async fn read_users(
     if let Some(recording) = recording {
         recording.finish();
     }
+    if let Some(context) = kept.context(|kept| Some(&kept.users)) {
+        let now = changes::stand(connection, settings, &context).await;
+        kept.keep(|kept| kept.users.ensure_counted(&now.ok_or(NotKept::NotCounted)?));
+    }
     Ok(())
 }
 
@@ -98,16 +182,28 @@ async fn read_groups(
     connection: &mut Connection,
     settings: &LdapSettings,
     groups: &GroupSettings,
-    builder: &Mutex<DirectoryBuilder>,
+    (builder, kept): (&Mutex<DirectoryBuilder>, &Keeping),
     progress: &ReadProgress,
 ) -> Result<(), LdapFailure> {
     let mut reader = GroupReader::new(settings, groups);
     let attributes = reader.attributes();
+    let context = kept.context(|kept| kept.groups.as_ref());
+    if let Some(context) = &context {
+        let seen = changes::stand(connection, settings, context).await;
+        kept.keep_groups(|groups| {
+            groups.seen = seen.ok_or(NotKept::NotCounted)?;
+            Ok(())
+        });
+    }
+    let attributes = kept.asked(attributes, |kept| {
+        kept.groups.as_ref().map_or_else(Vec::new, KeptList::asked)
+    });
     let search = group_search(settings, groups, &attributes);
     let tried = search.tried(&connection.server);
     connection
         .search(&search, |entry| {
             refuse_ranges(entry, &tried)?;
+            kept.keep(|kept| kept.add_group(entry));
             let mut builder = builder.lock().expect("no reader panics with the builder");
             reader.add(entry, &mut builder);
             progress.add_groups(1);
@@ -115,11 +211,19 @@ async fn read_groups(
         })
         .await?;
     reader.ensure_identified(tried)?;
+    if let Some(context) = &context {
+        let now = changes::stand(connection, settings, context).await;
+        kept.keep_groups(|groups| groups.ensure_counted(&now.ok_or(NotKept::NotCounted)?));
+    }
     let unlisted = reader.take_groups_without_members();
     if unlisted.is_empty() {
         return Ok(());
     }
     let hidden = schema::demands_members(connection, settings).await?;
+    kept.keep(|kept| {
+        kept.hides_members = Some(hidden);
+        Ok(())
+    });
     let mut builder = builder.lock().expect("no reader panics with the builder");
     for group in unlisted {
         group.add(hidden, &mut builder);
@@ -253,6 +357,11 @@ impl<'a> UserReader<'a> {
         attributes
     }
 
+    /// The id of the person that an entry describes; `None` where it has none that can be used.
+    pub fn id(&mut self, entry: Entry<'_>) -> Option<ExternalId> {
+        ExternalId::parse(&self.ids.of(entry).ok()?).ok()
+    }
+
     /// An error where people were added and none had an id.
     pub fn ensure_identified(&self, tried: String) -> Result<(), LdapFailure> {
         self.ids.ensure_identified(tried)
@@ -339,7 +448,7 @@ pub struct GroupWithoutMembers {
 
 impl GroupWithoutMembers {
     /// Adds it, as a group whose members are `hidden` or as one that has none.
-    fn add(self, hidden: bool, builder: &mut DirectoryBuilder) {
+    pub(super) fn add(self, hidden: bool, builder: &mut DirectoryBuilder) {
         let Self { key, id, name } = self;
         match hidden {
             true => builder.group_in_part(&[key], &id, &name, vec![]),
@@ -391,6 +500,11 @@ impl GroupReader {
                 .chain(members)
                 .chain(class),
         )
+    }
+
+    /// The id of the group that an entry describes; `None` where it has none that can be used.
+    pub fn id(&mut self, entry: Entry<'_>) -> Option<ExternalId> {
+        ExternalId::parse(&self.ids.of(entry).ok()?).ok()
     }
 
     /// An error where groups were added and none had an id.

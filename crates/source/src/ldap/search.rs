@@ -21,7 +21,7 @@ pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// How often the bytes of a message are counted that isn't whole yet.
 const COUNTED_EVERY: Duration = Duration::from_millis(50);
 
-type Entries<'a> = ldap3::SearchStream<'a, String, &'a [String]>;
+pub(super) type Entries<'a> = ldap3::SearchStream<'a, String, &'a [String]>;
 
 /// A search with its limits; pages are asked for as it goes.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Connection {
 
 /// What one search may bring in all its pages: what is kept of it is a part of that. Intermediate
 /// responses (RFC 4511, 4.13) count as entries do: a server can send them without end.
-struct Budget<'a> {
+pub(super) struct Budget<'a> {
     received: &'a AtomicU64,
     before: u64,
     messages: usize,
@@ -116,7 +116,7 @@ struct Budget<'a> {
 }
 
 impl<'a> Budget<'a> {
-    fn new(received: &'a AtomicU64, limits: &'a ProcessLimits) -> Self {
+    pub(super) fn new(received: &'a AtomicU64, limits: &'a ProcessLimits) -> Self {
         Self {
             received,
             before: received.load(Ordering::Relaxed),
@@ -127,7 +127,7 @@ impl<'a> Budget<'a> {
     }
 
     /// One more message came.
-    fn spend(&mut self, search: &Search<'_>, server: &str) -> Result<(), LdapFailure> {
+    pub(super) fn spend(&mut self, search: &Search<'_>, server: &str) -> Result<(), LdapFailure> {
         self.messages += 1;
         if self.messages > self.limits.max_list_items {
             return Err(LdapFailure::TooMuch {
@@ -156,7 +156,7 @@ impl<'a> Budget<'a> {
 }
 
 /// Why a search ended early.
-enum SearchError {
+pub(super) enum SearchError {
     Failed(LdapFailure),
     /// To be judged by whoever knows what happened to the connection.
     Library(LdapError),
@@ -218,7 +218,7 @@ async fn pages(
     }
 }
 
-fn outcome(answer: &Result<Option<LdapResult>, SearchError>) -> CallOutcome {
+pub(super) fn outcome<T>(answer: &Result<T, SearchError>) -> CallOutcome {
     match answer {
         Ok(_) => CallOutcome::Status(0),
         Err(SearchError::Failed(LdapFailure::Refused { answer, .. })) => {
@@ -279,7 +279,7 @@ async fn page(
 }
 
 /// The next message. What came of it so far is counted meanwhile: it may be one value of many megabytes.
-async fn next_counting(
+pub(super) async fn next_counting(
     entries: &mut Entries<'_>,
     budget: &mut Budget<'_>,
     search: &Search<'_>,

@@ -14,22 +14,20 @@ use ldap3::{LdapError, ResultEntry};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::{Connection, Connector};
+use super::csn::csn_time;
+use super::database::{Root, last_changes};
 use super::digests::{EntryDigests, names};
-use super::dn;
-use super::entry::{AttributeName, Entry, constructed, generalized_time, primitive};
+use super::entry::{AttributeName, Entry, constructed, primitive};
 use super::error::{LdapFailure, Stage};
 use super::framing;
 use super::persistent::{self, Entries, Pace};
 use super::read::{UserReader, group_search, user_search};
-use super::search::{Next, Search};
+use super::search::Search;
 use super::settings::LdapSettings;
-use crate::api::spec::LdapScope;
 use crate::directory::{AccountState, DirectoryBuilder, ExternalId};
 use crate::text::sanitize;
 use crate::{Hint, SourceError, WatchEnd, WatchMethod, WatchObserver};
 
-/// The request for changes as they happen (RFC 4533, 2.2).
-const SYNC_REQUEST: &str = "1.3.6.1.4.1.4203.1.9.1.1";
 /// What is said of each entry that is sent (RFC 4533, 2.3).
 const SYNC_STATE: &str = "1.3.6.1.4.1.4203.1.9.1.2";
 
@@ -91,7 +89,7 @@ impl Watch<'_> {
     async fn execute(&self, watching: &AtomicBool) -> Result<Infallible, Failure> {
         let connector = Connector::new(self.settings)?.with_max_message(MAX_MESSAGE);
         let (mut connection, _) = connector.first().await?;
-        let root = self.root(&mut connection).await?;
+        let root = Root::read(&mut connection, self.settings).await?;
         let attributes = UserReader::new(self.settings).attributes();
         let nothing = ["1.1".to_owned()];
         let mut searches = vec![user_search(self.settings, &attributes)];
@@ -101,7 +99,7 @@ impl Watch<'_> {
         let mut contexts = vec![];
         for search in &searches {
             let context = root.context(search.base);
-            let changes = self.last_changes(&mut connection, context).await?;
+            let changes = last_changes(&mut connection, self.settings, context).await?;
             if changes.is_empty() {
                 return Err(Failure::Unsupported(format!(
                     "the bind account can read no contextCSN at {:?}: changes are noticed between two \
@@ -135,67 +133,6 @@ impl Watch<'_> {
         }
     }
 
-    /// What the server says of itself (RFC 4512, 5.1).
-    async fn root(&self, connection: &mut Connection) -> Result<Root, LdapFailure> {
-        let asked = ["supportedControl", "namingContexts"].map(str::to_owned);
-        let [controls, contexts] = ["supportedControl", "namingContexts"].map(AttributeName::new);
-        let mut root = Root::default();
-        let search = self.one_entry("the root entry", "", &asked);
-        connection
-            .search(&search, |entry| {
-                root.sends_changes |= entry.values(&controls).any(|oid| oid == SYNC_REQUEST);
-                let contexts = entry.values(&contexts).take(MAX_CONTEXTS);
-                root.contexts.extend(contexts.map(str::to_owned));
-                Ok(Next::Continue)
-            })
-            .await?;
-        Ok(root)
-    }
-
-    /// The numbers of the last changes on each server of a database; none where they can't be seen.
-    async fn last_changes(
-        &self,
-        connection: &mut Connection,
-        context: &str,
-    ) -> Result<Vec<String>, LdapFailure> {
-        let asked = ["contextCSN".to_owned()];
-        let csn = AttributeName::new("contextCSN");
-        let mut changes = vec![];
-        let search = self.one_entry("the last change", context, &asked);
-        let read = connection.search(&search, |entry| {
-            let values = entry
-                .values(&csn)
-                .filter(|csn| is_csn(csn))
-                .take(MAX_SERVERS);
-            changes.extend(values.map(str::to_owned));
-            Ok(Next::Continue)
-        });
-        match read.await {
-            Ok(()) => {}
-            // The entry of the database may be hidden.
-            Err(LdapFailure::Refused { answer, .. }) if matches!(answer.code, 32 | 50) => {}
-            Err(failure) => return Err(failure),
-        }
-        changes.sort_unstable();
-        Ok(changes)
-    }
-
-    fn one_entry<'s>(
-        &'s self,
-        what: &'static str,
-        base: &'s str,
-        attributes: &'s [String],
-    ) -> Search<'s> {
-        Search {
-            what,
-            base,
-            scope: LdapScope::Base,
-            filter: "(objectClass=*)",
-            page_size: 0,
-            ..user_search(self.settings, attributes)
-        }
-    }
-
     async fn poll(
         &self,
         mut connection: Connection,
@@ -208,7 +145,7 @@ impl Watch<'_> {
         loop {
             sleep(between).await;
             for context in &mut contexts {
-                let changes = self.last_changes(&mut connection, &context.dn).await?;
+                let changes = last_changes(&mut connection, self.settings, &context.dn).await?;
                 if changes != context.changes {
                     context.changes = changes;
                     let changed = context.changed();
@@ -251,7 +188,7 @@ impl Watch<'_> {
                     let limit = self.settings.search_timeout;
                     return Err(LdapFailure::TooSlow { tried, limit }.into());
                 }
-                self.last_changes(&mut connection, &contexts[0].dn).await?;
+                last_changes(&mut connection, self.settings, &contexts[0].dn).await?;
                 continue;
             };
             let stream = &mut streams[at];
@@ -310,39 +247,6 @@ impl Watch<'_> {
     }
 }
 
-/// More databases than this one isn't looked at of a server.
-const MAX_CONTEXTS: usize = 100;
-/// The servers of a database are numbered by three hexadecimal digits.
-const MAX_SERVERS: usize = 0x1000;
-
-#[derive(Debug, Default)]
-struct Root {
-    sends_changes: bool,
-    /// The DNs of the databases.
-    contexts: Vec<String>,
-}
-
-impl Root {
-    /// The database that an entry is in: the longest DN that its own ends with. The entry itself where the
-    /// server names none.
-    fn context<'s>(&'s self, base: &'s str) -> &'s str {
-        let normal = |dn: &str| {
-            let mut normal = String::new();
-            dn::normalize(dn, &mut normal);
-            normal
-        };
-        let below = normal(base);
-        let holds = |context: &&String| {
-            let context = normal(context);
-            !context.is_empty() && (below == context || below.ends_with(&format!(",{context}")))
-        };
-        let contexts = self.contexts.iter().filter(holds);
-        contexts
-            .max_by_key(|context| context.len())
-            .map_or(base, |dn| dn)
-    }
-}
-
 /// A database, and where it stood.
 struct Context {
     dn: String,
@@ -360,20 +264,6 @@ impl Context {
     fn cookie(&self) -> Vec<u8> {
         format!("rid=000,csn={}", self.changes.join(";")).into_bytes()
     }
-}
-
-/// Whether a text has only what a CSN consists of: `20261130024115.123456Z#000000#000#000000`. It goes
-/// back to the server within a cookie, where commas and semicolons have a meaning.
-fn is_csn(text: &str) -> bool {
-    text.len() <= 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b".#".contains(&b))
-}
-
-/// The time in a CSN.
-fn csn_time(csn: &str) -> Option<Timestamp> {
-    generalized_time(csn.split('#').next()?)
 }
 
 /// One search whose changes the server sends.
@@ -489,52 +379,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_a_change_is_that_of_its_number() {
+    fn the_time_of_a_cookie_is_that_of_the_last_change() {
         let at: Timestamp = "2026-11-30T02:41:15.123456Z".parse().unwrap();
-        assert_eq!(
-            csn_time("20261130024115.123456Z#000000#000#000000"),
-            Some(at)
-        );
-        assert_eq!(
-            csn_time("20261130024115Z#0#0#0").map(|at| at.as_second()),
-            Some(at.as_second())
-        );
-        for wrong in ["", "#", "20261330024115.1Z#", "yesterday"] {
-            assert_eq!(csn_time(wrong), None, "{wrong}");
-        }
         let cookie = b"rid=000,sid=001,csn=20261130024110.0Z#0#1#0;20261130024115.123456Z#0#2#0";
         assert_eq!(cookie_time(cookie), Some(at));
         assert_eq!(cookie_time(b"rid=000"), None);
-    }
-
-    #[test]
-    fn what_a_server_calls_its_last_change_cannot_say_more_in_a_cookie() {
-        assert!(is_csn("20261130024115.123456Z#000000#00f#000000"));
-        for wrong in [
-            "20261130024115Z;20991130024115Z",
-            "a,csn=b",
-            &"1".repeat(65),
-        ] {
-            assert!(!is_csn(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_entry_is_in_the_database_with_the_longest_dn_above_it() {
-        let root = Root {
-            sends_changes: true,
-            contexts: [
-                "",
-                "dc=example,dc=com",
-                "ou=Far, dc=Example,dc=com",
-                "dc=com",
-            ]
-            .map(str::to_owned)
-            .into(),
-        };
-        let base = "ou=people,OU=far,dc=example,dc=com";
-        assert_eq!(root.context(base), "ou=Far, dc=Example,dc=com");
-        assert_eq!(root.context("DC=example,dc=com"), "dc=example,dc=com");
-        assert_eq!(root.context("o=elsewhere"), "o=elsewhere");
     }
 }
