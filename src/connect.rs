@@ -14,8 +14,8 @@ use crate::http::{Expiry, Observer, Redactor, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{ReferencedData, Unresolved, UnresolvedReason, both};
 use crate::source::{
-    self, LeaverCheck, ReadProgress, Reading, Source, SourceEnvironment, SourceError, Version,
-    WatchEnd, WatchObserver,
+    self, LeaverCheck, ReadProgress, Reading, Source, SourceEnvironment, SourceError, Update,
+    Version, WatchEnd, WatchObserver,
 };
 use crate::validation::ValidatedSpec;
 
@@ -96,6 +96,23 @@ impl Source for RedactedSource {
                     version,
                 },
                 (reading, _) => reading,
+            })
+        })
+    }
+
+    fn read_changes<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Option<Update>> {
+        Box::pin(async move {
+            let update = self.source.read_changes(known, progress).await?;
+            Some(match (update, self.redactor.values()) {
+                (Update::Changed { directory, version }, Some(values)) => Update::Changed {
+                    directory: directory.without_secrets(|text| values.are_in(text)),
+                    version,
+                },
+                (update, _) => update,
             })
         })
     }

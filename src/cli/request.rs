@@ -1,6 +1,7 @@
 //! What is asked for: the command line, checked.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -13,6 +14,7 @@ use crate::controller::{
     AuditSettings, LeaderElection, Namespaces, OperatorSettings, ResourcePolicy, is_namespace,
     limit_of_cgroup,
 };
+use crate::source::KeptDirectories;
 use crate::telemetry::{Health, InvalidLogFilter, LogFilter, LogFormat, LogSettings, Metrics};
 
 /// Flags that can't be meant.
@@ -125,6 +127,7 @@ impl TryFrom<OperatorArgs> for OperatorSettings {
                 hosts: args.namespace_hosts.into_iter().collect(),
                 vendor_urls: args.vendors.vendor_urls.into_iter().collect(),
                 own_identity: namespaces_of("--own-identity-for", args.own_identity_for)?,
+                kept: Arc::new(KeptDirectories::new(args.keep_directories << 20)),
             },
             audit: audit(args.audit_url, std::env::var(AUDIT_AUTHORIZATION).ok())?,
             metrics: Metrics::new(),

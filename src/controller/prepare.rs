@@ -92,6 +92,7 @@ pub async fn prepare(
     }
     let environment = SourceEnvironment {
         urls: context.resources.vendor_urls.clone(),
+        kept: Arc::clone(&context.resources.kept),
         identities: Arc::new(NamespaceIdentities {
             client: client.clone(),
             may_use_own: context.resources.own_identity.contains(&namespace),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::AuditSettings;
 use crate::http::egress::HostPattern;
-use crate::source::VendorUrls;
+use crate::source::{KeptDirectories, VendorUrls};
 use crate::telemetry::{Health, Metrics};
 
 /// The operator's settings, from its flags and environment, checked.
@@ -60,6 +61,8 @@ pub struct ResourcePolicy {
     pub hosts: NamespaceHosts,
     /// Where resources may use the operator's own identity for workload identity federation.
     pub own_identity: Namespaces,
+    /// The memory for directories that are kept between two runs.
+    pub kept: Arc<KeptDirectories>,
 }
 
 /// A choice of namespaces.

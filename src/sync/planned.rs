@@ -11,6 +11,7 @@ use tracing::{Instrument as _, info_span};
 
 use crate::organization::OrganizationClient;
 use crate::organization::model::{Content, Organization};
+use crate::problem::Problems;
 use crate::source::Version;
 use crate::sync::access_outcome;
 use crate::sync::apply::{EarlyEnd, apply};
@@ -41,6 +42,8 @@ pub struct Planned {
     pub(super) seen: Timestamp,
     /// Among whom those are whom the fast lane may revoke until the next run.
     pub(super) candidates: Option<Candidates>,
+    /// For [`State::confirmed`], if nothing is held.
+    pub(super) confirms: Option<Problems>,
     /// What a preview reports.
     pub(super) report: Report,
     /// Whether the state knows what is about to be done.
@@ -235,6 +238,10 @@ impl Planned {
     }
 
     fn finish(mut self, state: &mut State) -> Report {
+        state.confirmed = self
+            .confirms
+            .take()
+            .filter(|_| self.report.held().is_none());
         if self.report.guarded.is_some() {
             let content = match &self.organization {
                 Organization::Read(content) => Some(content),

@@ -11,13 +11,13 @@ use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use crate::complete::Complete;
-use crate::directory::Directory;
+use crate::directory::{Directory, Incremental};
 use crate::fault::FaultKind;
 use crate::organization::model::Organization;
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
 use crate::schedule::Schedule;
-use crate::source::{Reading, Source, SourceError, Version};
+use crate::source::{Reading, Source, SourceError, Update, Version};
 use crate::sync::access_outcome::AccessOutcome;
 use crate::sync::audit::Audit;
 use crate::sync::change_set::ChangeSet;
@@ -33,7 +33,7 @@ use crate::sync::planned::{Planned, fingerprint};
 use crate::sync::policy::Policy;
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Durations, Mode, Report};
-use crate::sync::resolve::resolve;
+use crate::sync::resolve::{NestingTooLarge, resolve, resolve_incremental};
 use crate::sync::roster::Roster;
 use crate::sync::seats::{needs_seats, needs_staging, seats, without_staging};
 
@@ -54,6 +54,9 @@ pub struct State {
     /// What became of changes by `access`, until somebody takes this out. For figures alone.
     pub access_outcomes: Vec<AccessOutcome>,
     pub(super) in_sync: Option<InSync>,
+    /// What the last complete read of the directory was reported to have, if every run since has come to its end
+    /// and holds nothing. Only then a run reads what has changed alone.
+    pub(super) confirmed: Option<Problems>,
     /// Whom the fast lane may revoke until the next run; `None` where only a whole run may.
     pub baseline: Option<Baseline>,
     /// Whom the fast lane has revoked, or tried to, since the last run began: what that run read of them may
@@ -88,6 +91,7 @@ impl State {
             exposures: vec![],
             access_outcomes: vec![],
             in_sync: None,
+            confirmed: None,
             baseline: None,
             revoked_meanwhile: HashSet::new(),
         }
@@ -348,6 +352,32 @@ pub(super) struct Worked {
 /// So many groups are read without much ado: a request each.
 pub(super) const FEW_GROUPS: usize = 50;
 
+/// What a run saw of the directory.
+enum DirectoryRead {
+    /// All of it.
+    Complete(Complete<Directory>, Option<Version>),
+    /// An earlier complete read, brought up to date.
+    Incremental(Incremental<Directory>, Version),
+    /// That it is as it was when both sides agreed.
+    Unchanged,
+}
+
+impl DirectoryRead {
+    fn of(reading: Reading) -> Self {
+        match reading {
+            Reading::Full { directory, version } => Self::Complete(directory, version),
+            Reading::Unchanged => Self::Unchanged,
+        }
+    }
+
+    fn of_update(update: Update) -> Self {
+        match update {
+            Update::Changed { directory, version } => Self::Incremental(directory, version),
+            Update::Unchanged => Self::Unchanged,
+        }
+    }
+}
+
 /// Which groups are read for a plan.
 #[derive(Default)]
 pub(super) struct Comparison<'a> {
@@ -377,27 +407,41 @@ impl Planning<'_> {
         let options = self.options;
         let (started, made) = (Instant::now(), Timestamp::now());
         let known = self.known(state).cloned();
-        let reading = Box::pin(self.read(known.as_ref(), self.needs_collections(state)));
+        // Whatever ends this run early, the next one reads everything.
+        let mut confirmed = state.confirmed.take();
+        let reads_all = options.full_resync || options.approval.is_some() || confirmed.is_none();
+        let collections = self.needs_collections(state);
+        let reading = Box::pin(self.read_sides(known.as_ref(), reads_all, collections));
         let read = while_reading(beside, state, options.unless_stopped(reading)).await;
         let (reading, mut organization) = read?;
         if !state.revoked_meanwhile.is_empty() {
             organization = self.read_organization_again(state, beside).await?;
         }
         let seen = state.revoked_meanwhile.len();
-        let (directory, version) = match reading {
-            Reading::Full { directory, version } => (directory, version),
-            Reading::Unchanged => {
+        let (mut roster, mut version) = match reading {
+            DirectoryRead::Complete(directory, version) => {
+                self.time(Phase::Read, started.elapsed());
+                (self.resolve(directory)?, version)
+            }
+            DirectoryRead::Incremental(directory, version) => {
+                self.time(Phase::Read, started.elapsed());
+                (self.resolve_incremental(directory)?, Some(version))
+            }
+            DirectoryRead::Unchanged => {
                 if let Some(report) = self.still_in_sync(state, &organization) {
-                    return Ok(self.planned(report, organization, None, made));
+                    let planned = self.planned(report, organization, None, made);
+                    return Ok(Planned {
+                        confirms: confirmed,
+                        ..planned
+                    });
                 }
                 state.in_sync = None;
-                let reading = options.unless_stopped(Box::pin(self.read_directory()));
-                (while_reading(beside, state, reading).await?, None)
+                let reading = options.unless_stopped(Box::pin(self.read_all()));
+                let (directory, version) = while_reading(beside, state, reading).await?;
+                self.time(Phase::Read, started.elapsed());
+                (self.resolve(directory)?, version)
             }
         };
-        self.time(Phase::Read, started.elapsed());
-
-        let roster = self.resolve(directory)?;
         let mut comparison = Comparison::default();
         if state.revoked_meanwhile.len() > seen {
             organization = self.read_organization_again(state, beside).await?;
@@ -405,7 +449,22 @@ impl Planning<'_> {
         let worked = loop {
             let compared = self.compare(state, &roster, &organization, comparison, beside);
             match compared.await? {
-                Compared::Now(worked) => break *worked,
+                Compared::Now(worked) => {
+                    let why = needs_complete_read(&roster, &worked.guarded, confirmed.as_ref());
+                    let Some(why) = why else {
+                        break *worked;
+                    };
+                    tracing::info!(%why, "the directory is read as a whole before anything is decided");
+                    let started = Instant::now();
+                    let reading = options.unless_stopped(Box::pin(self.read_all()));
+                    let (directory, whole) = while_reading(beside, state, reading).await?;
+                    self.time(Phase::Read, started.elapsed());
+                    (roster, version) = (self.resolve(directory)?, whole);
+                    if state.revoked_meanwhile.len() > seen {
+                        organization = self.read_organization_again(state, beside).await?;
+                    }
+                    comparison = Comparison::default();
+                }
                 Compared::Before(read) => {
                     organization = self.read_organization_again(state, beside).await?;
                     comparison = Comparison {
@@ -422,6 +481,9 @@ impl Planning<'_> {
         } = worked;
         // What was read of some people isn't how things stand.
         let version = version.filter(|_| state.revoked_meanwhile.is_empty());
+        if roster.incremental.is_none() || confirmed.is_none() {
+            confirmed = Some(guarded.approved.problems.clone());
+        }
         let candidates = match self.options.keeps_baseline {
             true => run_blocking(|| Candidates::of(&roster, self.policy, &guarded)),
             false => None,
@@ -445,6 +507,7 @@ impl Planning<'_> {
         };
         Ok(Planned {
             candidates,
+            confirms: confirmed,
             ..self.planned(report, organization, version, made)
         })
     }
@@ -480,6 +543,7 @@ impl Planning<'_> {
             made,
             seen: self.options.seen.map_or(made, |seen| seen.min(made)),
             candidates: None,
+            confirms: None,
             report,
             recorded: false,
         }
@@ -511,6 +575,27 @@ impl Planning<'_> {
                 in_sync.until.is_none_or(|until| now < until)
             })
             .map(|in_sync| &in_sync.version)
+    }
+
+    /// Both sides at once, of the directory what has changed alone, unless all is to be read or that isn't possible.
+    async fn read_sides(
+        &self,
+        known: Option<&Version>,
+        reads_all: bool,
+        collections: bool,
+    ) -> Result<(DirectoryRead, Organization), RunError> {
+        self.options.progress.start(Phase::Read, 0);
+        let progress = &self.options.progress.read;
+        let directory = async {
+            if !reads_all && let Some(update) = self.source.read_changes(known, progress).await {
+                return Ok(DirectoryRead::of_update(update));
+            }
+            progress.begin_again();
+            let reading = self.source.read(known, progress).await;
+            reading.map(DirectoryRead::of).map_err(RunError::from)
+        }
+        .instrument(info_span!("read_directory"));
+        tokio::try_join!(directory, self.read_organization(collections))
     }
 
     /// Both sides at once; the first error ends the other's read.
@@ -558,8 +643,16 @@ impl Planning<'_> {
     }
 
     pub(super) async fn read_directory(&self) -> Result<Complete<Directory>, RunError> {
-        match self.source.read(None, &self.options.progress.read).await? {
-            Reading::Full { directory, .. } => Ok(directory),
+        let (directory, _) = self.read_all().await?;
+        Ok(directory)
+    }
+
+    /// Everything that the directory has.
+    async fn read_all(&self) -> Result<(Complete<Directory>, Option<Version>), RunError> {
+        let progress = &self.options.progress.read;
+        progress.begin_again();
+        match self.source.read(None, progress).await? {
+            Reading::Full { directory, version } => Ok((directory, version)),
             Reading::Unchanged => Err(RunError::Source(SourceError {
                 kind: FaultKind::Incomplete,
                 message: "the source says that nothing changed, and wasn't asked for that".into(),
@@ -590,10 +683,25 @@ impl Planning<'_> {
 
     /// The directory as the policy sees it.
     pub(super) fn resolve(&mut self, directory: Complete<Directory>) -> Result<Roster, RunError> {
+        self.resolved(|policy| resolve(directory, policy))
+    }
+
+    /// The same of one that wasn't read whole.
+    fn resolve_incremental(
+        &mut self,
+        directory: Incremental<Directory>,
+    ) -> Result<Roster, RunError> {
+        self.resolved(|policy| resolve_incremental(directory, policy))
+    }
+
+    fn resolved(
+        &mut self,
+        resolve: impl FnOnce(&Policy) -> Result<Roster, NestingTooLarge>,
+    ) -> Result<Roster, RunError> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
         let roster = info_span!("resolve")
-            .in_scope(|| run_blocking(|| resolve(directory, self.policy)))
+            .in_scope(|| run_blocking(|| resolve(self.policy)))
             .map_err(|error| SourceError {
                 kind: FaultKind::Configuration,
                 message: error.to_string(),
@@ -714,6 +822,22 @@ impl Planning<'_> {
         let read = read.map_err(|error| RunError::organization(Phase::ReadMemberships, error))?;
         Ok((read, started.elapsed()))
     }
+}
+
+/// Why the directory has to be read as a whole for this plan; `None` where it was, or the plan only gives to those
+/// whose entries were read now, and has no problem that the last whole read hadn't.
+fn needs_complete_read(
+    roster: &Roster,
+    guarded: &GuardedPlan,
+    confirmed: Option<&Problems>,
+) -> Option<String> {
+    if let Some(why) = &guarded.needs_complete_read {
+        return Some(why.to_string());
+    }
+    roster.incremental.as_ref()?;
+    let is_known =
+        confirmed.is_some_and(|before| !guarded.approved.problems.has_other_than(before));
+    (!is_known).then(|| "there are problems that the last whole read hadn't".to_owned())
 }
 
 /// Without those who can't come in: there is no seat for them, or the server can't add them without an

@@ -200,6 +200,7 @@ async fn execute(
             seen: made,
             candidates: None,
             report,
+            confirms: None,
             recorded: false,
         },
         run: selected.run,

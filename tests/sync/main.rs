@@ -9,6 +9,7 @@ mod collections;
 mod fast_lane;
 mod fault_sweep;
 mod history;
+mod incremental;
 mod onboarding;
 mod profiles;
 mod relinks;

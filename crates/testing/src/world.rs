@@ -1,8 +1,8 @@
 //! A company, its organization, and an operator with no more rights than it gets in production.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use directory_sync::api::DirectorySync;
@@ -10,6 +10,7 @@ use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync::controller::{
     AuditSettings, LeaderElection, OperatorError, OperatorSettings, ResourcePolicy, Timing, run,
 };
+use directory_sync::source::KeptDirectories;
 use directory_sync::telemetry::{Health, Metrics};
 use kube::api::{Patch, PatchParams};
 use kube::client::ClientBuilder;
@@ -303,7 +304,10 @@ impl World {
             min_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(2),
             memory_limit: None,
-            resources: ResourcePolicy::default(),
+            resources: ResourcePolicy {
+                kept: Arc::new(KeptDirectories::new(16 << 20)),
+                ..ResourcePolicy::default()
+            },
             audit: None,
             metrics: Metrics::new(),
             health: Health::new(),

@@ -150,6 +150,16 @@ pub struct OperatorArgs {
         hide_env = true
     )]
     pub memory_limit: Option<NonZeroUsize>,
+    /// Memory for directories that are kept, in MiB; of these, runs read what has changed
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u64).range(..=1_048_576),
+        env = "DIRECTORY_SYNC_KEEP_DIRECTORIES",
+        hide_env = true
+    )]
+    pub keep_directories: u64,
     /// Send a record of each change to this address, as CloudEvents over HTTP; the value of
     /// DIRECTORY_SYNC_AUDIT_AUTHORIZATION is the header Authorization
     #[arg(

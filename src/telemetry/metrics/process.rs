@@ -6,6 +6,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
+use crate::source::kept_bytes;
+
 /// Looks at the process when metrics are asked for.
 #[derive(Debug)]
 pub(super) struct ProcessCollector;
@@ -59,7 +61,13 @@ impl Collector for ProcessCollector {
                 encode(&mut encoder, name, help, unit, &ConstGauge::new(value))?;
             }
         }
-        Ok(())
+        encode(
+            &mut encoder,
+            "directory_sync_kept_directories",
+            "Memory of the directories that are kept between two runs (--keep-directories)",
+            Some(Unit::Bytes),
+            &ConstGauge::new(kept_bytes()),
+        )
     }
 }
 

@@ -1,0 +1,341 @@
+//! Runs that read what has changed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use directory_sync::source::ldap::LdapSource;
+use directory_sync::source::{
+    KeptDirectories, ReadProgress, Reading, Source, SourceError, Step, Update, Version,
+};
+use directory_sync::sync::plan::Kind;
+use directory_sync::sync::report::Mode;
+use futures::future::BoxFuture;
+use simulators::lab::{Ldif, Person, Slapd, SlapdOptions};
+use simulators::ldap_proxy::{LdapProxy, MessageFault};
+use simulators::organization::{Config, SimulatedOrganization, Status};
+
+use crate::world::{NO_RETRY, SUFFIX, Sync, address, client, email, source_with};
+
+/// A source that keeps what it read, and counts how it was read.
+struct Counting {
+    inner: LdapSource,
+    whole: AtomicUsize,
+    incremental: AtomicUsize,
+    unchanged: AtomicUsize,
+}
+
+impl Counting {
+    fn new(address: SocketAddr) -> Self {
+        let memory = Arc::new(KeptDirectories::new(16 << 20));
+        Self {
+            inner: source_with(address, Duration::from_millis(1_500)).keeping(&memory),
+            whole: AtomicUsize::default(),
+            incremental: AtomicUsize::default(),
+            unchanged: AtomicUsize::default(),
+        }
+    }
+
+    /// How often it was read as a whole, how often what changed was, and how often nothing had.
+    fn take(&self) -> [usize; 3] {
+        [&self.whole, &self.incremental, &self.unchanged].map(|one| one.swap(0, Ordering::SeqCst))
+    }
+}
+
+impl Source for Counting {
+    fn read<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Result<Reading, SourceError>> {
+        self.whole.fetch_add(1, Ordering::SeqCst);
+        self.inner.read(known, progress)
+    }
+
+    fn read_changes<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Option<Update>> {
+        Box::pin(async move {
+            let update = self.inner.read_changes(known, progress).await;
+            match &update {
+                Some(Update::Changed { .. }) => self.incremental.fetch_add(1, Ordering::SeqCst),
+                Some(Update::Unchanged) => self.unchanged.fetch_add(1, Ordering::SeqCst),
+                None => 0,
+            };
+            update
+        })
+    }
+
+    fn forget(&self) {
+        self.inner.forget();
+    }
+
+    fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
+        self.inner.check()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}
+
+const WHOLE: [usize; 3] = [1, 0, 0];
+const CHANGES: [usize; 3] = [0, 1, 0];
+const NOTHING: [usize; 3] = [0, 0, 1];
+const BOTH: [usize; 3] = [1, 1, 0];
+
+fn dn(uid: &str) -> String {
+    format!("uid={uid},ou=people,{SUFFIX}")
+}
+
+fn add(uid: &str) -> String {
+    let dn = dn(uid);
+    format!(
+        "dn: {dn}\nchangetype: add\nobjectClass: inetOrgPerson\ncn: x\nsn: x\nmail: {uid}@example.com\n\n"
+    )
+}
+
+fn delete(uid: &str) -> String {
+    format!("dn: {}\nchangetype: delete\n\n", dn(uid))
+}
+
+fn set(uid: &str, attribute: &str, value: &str) -> String {
+    let dn = dn(uid);
+    format!("dn: {dn}\nchangetype: modify\nreplace: {attribute}\n{attribute}: {value}\n\n")
+}
+
+fn members(group: &str, what: &str, uid: &str) -> String {
+    let member = dn(uid);
+    format!(
+        "dn: cn={group},ou=groups,{SUFFIX}\nchangetype: modify\n{what}: member\nmember: {member}\n\n"
+    )
+}
+
+/// People `p0`, `p1` … in the group `all`, on a server that tells what changes.
+fn slapd(people: usize) -> Slapd {
+    start(people, Slapd::options())
+}
+
+fn start(people: usize, options: SlapdOptions) -> Slapd {
+    let mut ldif = Ldif::new(SUFFIX);
+    ldif.unit("", "people");
+    ldif.unit("", "groups");
+    let people: Vec<String> = (0..people)
+        .map(|n| ldif.person("ou=people", &Person::new(&format!("p{n}"))))
+        .collect();
+    ldif.group_of_names("ou=groups", "all", None, &people);
+    options.ldif(ldif.text()).tells_changes().start().unwrap()
+}
+
+/// Who has access, and who is in the group.
+fn with_access(organization: &SimulatedOrganization) -> (BTreeSet<String>, BTreeSet<String>) {
+    let now = organization.snapshot();
+    let members = now.members.iter();
+    let members = members.filter(|(_, member)| member.status != Status::Revoked);
+    let group = now.groups.iter().find(|group| group.name == "all");
+    (
+        members.map(|(email, _)| email.clone()).collect(),
+        group
+            .map(|group| group.members.iter().cloned().collect())
+            .unwrap_or_default(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_reads_what_has_changed_until_something_would_be_taken() {
+    let slapd = slapd(5);
+    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
+    let (source, client) = (
+        Counting::new(address(&slapd)),
+        client(&organization, NO_RETRY),
+    );
+    let mut sync = Sync::new(&source, &client);
+    sync.run().await.unwrap();
+    assert_eq!(source.take(), WHOLE);
+    // What the first run did makes this one no shorter, but its read.
+    assert_eq!(sync.run().await.unwrap().applied.total(), 0);
+    assert_eq!(source.take(), CHANGES);
+    assert!(sync.run().await.unwrap().guarded.is_none());
+    assert_eq!(source.take(), NOTHING);
+    slapd
+        .modify(&set("p0", "description", "nobody reads it"))
+        .unwrap();
+    assert!(sync.run().await.unwrap().guarded.is_none());
+    assert_eq!(source.take(), NOTHING);
+
+    slapd
+        .modify(&(add("new") + &members("all", "add", "new")))
+        .unwrap();
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Invite), 1, "{report:?}");
+    assert_eq!(source.take(), CHANGES);
+    assert!(with_access(&organization).1.contains(&email("new")));
+    sync.run().await.unwrap();
+    source.take();
+
+    slapd.modify(&delete("p1")).unwrap();
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Remove), 1);
+    assert_eq!(source.take(), BOTH);
+    sync.run().await.unwrap();
+    source.take();
+
+    slapd.modify(&set("p2", "employeeType", "blocked")).unwrap();
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Revoke), 1);
+    assert_eq!(source.take(), BOTH);
+    sync.run().await.unwrap();
+    source.take();
+
+    slapd.modify(&set("p2", "employeeType", "staff")).unwrap();
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Restore), 1);
+    assert_eq!(source.take(), CHANGES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_whose_entry_was_not_read_now_is_not_invited_on_account_of_it() {
+    let slapd = slapd(5);
+    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
+    let (source, client) = (
+        Counting::new(address(&slapd)),
+        client(&organization, NO_RETRY),
+    );
+    let mut sync = Sync::new(&source, &client);
+    for _ in 0..2 {
+        sync.run().await.unwrap();
+    }
+    source.take();
+    // Seen by a run that only shows what it would do.
+    slapd.modify(&add("new")).unwrap();
+    sync.go(Mode::Preview, None).await.unwrap();
+    assert_eq!(source.take(), CHANGES);
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.get(Kind::Invite), 1);
+    assert_eq!(source.take(), BOTH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_everything_and_a_failed_run_have_everything_read() {
+    let slapd = slapd(5);
+    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
+    let (source, client) = (
+        Counting::new(address(&slapd)),
+        client(&organization, NO_RETRY),
+    );
+    let mut sync = Sync::new(&source, &client);
+    for _ in 0..2 {
+        sync.run().await.unwrap();
+    }
+    source.take();
+    sync.full_resync = true;
+    sync.run().await.unwrap();
+    assert_eq!(source.take(), WHOLE);
+    sync.full_resync = false;
+    sync.run().await.unwrap();
+    assert_eq!(source.take(), [0, 0, 1]);
+    sync.stop.cancel();
+    sync.run().await.unwrap_err();
+    sync.stop = Default::default();
+    source.take();
+    sync.run().await.unwrap();
+    assert_eq!(source.take(), WHOLE);
+}
+
+/// Of the messages of one incremental read each is lost once, and comes twice once.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_message_is_lost_or_doubled_nobody_loses_anything_by_it() {
+    for log in ["syncprov-checkpoint 100 10", "syncprov-sessionlog 1000"] {
+        lose_and_double(&start(60, Slapd::options().database_line(log))).await;
+    }
+}
+
+async fn lose_and_double(slapd: &Slapd) {
+    let proxy = LdapProxy::start(address(slapd)).await.unwrap();
+    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
+    let (source, client) = (
+        Counting::new(proxy.address()),
+        client(&organization, NO_RETRY),
+    );
+    let mut sync = Sync::new(&source, &client);
+    let mut expected: BTreeSet<String> = (0..60).map(|n| email(&format!("p{n}"))).collect();
+    let (mut round, mut messages, mut late) = (0, usize::MAX, 0);
+    let mut outcomes = [0; 3];
+    for k in 0.. {
+        if k >= messages {
+            break;
+        }
+        for fault in [MessageFault::Lose, MessageFault::Double] {
+            proxy.disarm_messages();
+            sync.full_resync = true;
+            sync.run().await.unwrap();
+            sync.full_resync = false;
+            let (access, group) = with_access(&organization);
+            assert_eq!(access, expected, "round {round}");
+            if messages == usize::MAX {
+                // How many there are, of a read in which somebody joins.
+                proxy.disarm_messages();
+                slapd.modify(&set("p59", "description", "counted")).unwrap();
+                source
+                    .inner
+                    .read_changes(None, &ReadProgress::default())
+                    .await
+                    .unwrap();
+                messages = proxy.messages();
+                sync.full_resync = true;
+                sync.run().await.unwrap();
+                sync.full_resync = false;
+            }
+            source.take();
+
+            let new = format!("new{round}");
+            let (leaver, renamed) = (
+                format!("new{}", round as i32 - 4),
+                format!("p{}", round % 40),
+            );
+            let mut changes = add(&new) + &members("all", "add", &new);
+            let has_left = round >= 4;
+            if has_left {
+                changes += &(members("all", "delete", &leaver) + &delete(&leaver));
+            }
+            let _infallible = write!(
+                changes,
+                "{}",
+                set(&renamed, "description", &format!("{k} {fault:?}"))
+            );
+            slapd.modify(&changes).unwrap();
+            proxy.arm_message(k, fault);
+            let ended = sync.run().await;
+            let how = source.take();
+            let (now, now_in_group) = with_access(&organization);
+            let lost: BTreeSet<_> = access.difference(&now).cloned().collect();
+            let left: BTreeSet<_> = has_left.then(|| email(&leaver)).into_iter().collect();
+            let what = format!("{fault:?} of message {k}: {how:?} {ended:?}");
+            assert!(lost.is_subset(&left), "{lost:?} lost access; {what}");
+            let out: BTreeSet<_> = group.difference(&now_in_group).cloned().collect();
+            assert!(out.is_subset(&left), "{out:?} left the group; {what}");
+            let came: BTreeSet<_> = now.difference(&access).cloned().collect();
+            assert!(
+                came.is_subset(&[email(&new)].into()),
+                "{came:?} came; {what}"
+            );
+            late += usize::from(came.is_empty());
+            outcomes[how[0].min(1) + usize::from(how[1] == 0)] += 1;
+            expected.insert(email(&new));
+            left.iter().for_each(|gone| {
+                expected.remove(gone);
+            });
+            round += 1;
+        }
+    }
+    println!(
+        "{messages} messages, {round} rounds: {outcomes:?}, {late} times somebody came a run later"
+    );
+    assert!(messages > 10, "{messages}");
+    assert!(outcomes[0] + outcomes[1] > 0);
+}
