@@ -34,7 +34,10 @@ impl Directory {
         let ldif = folder.path().join("company.ldif");
         let company = Company::new(people, people / 20);
         company.save(&ldif)?;
-        let slapd = Slapd::options().ldif_file(&ldif).start()?;
+        // As its own documentation advises for servers that tell what has changed.
+        let options = Slapd::options().ldif_file(&ldif).tells_changes();
+        let options = options.database_line("index entryCSN eq");
+        let slapd = options.database_line("syncprov-sessionlog 10000").start()?;
         std::fs::remove_file(ldif)?;
         Ok(Self {
             people,
@@ -63,6 +66,36 @@ impl Directory {
             .modify(&format!("dn: {dn}\nchangetype: delete\n\n"))?;
         let employee = self.company.employee(leaver);
         Ok(employee.person.mail.unwrap_or_default())
+    }
+
+    /// Something changes of somebody that nobody reads.
+    pub fn describe_somebody(&self, text: &str) -> Result<()> {
+        let dn = self.company.person_dn(self.people / 3);
+        let change = "changetype: modify\nreplace: description\ndescription:";
+        Ok(self
+            .slapd
+            .modify(&format!("dn: {dn}\n{change} {text}\n\n"))?)
+    }
+
+    /// Somebody is new.
+    pub fn hire(&self, uid: &str) -> Result<()> {
+        let above = self.company.person_dn(0);
+        let (_, parent) = above
+            .split_once(',')
+            .context("a person's DN has a parent")?;
+        Ok(self.slapd.modify(&format!(
+            "dn: uid={uid},{parent}\nchangetype: add\nobjectClass: inetOrgPerson\ncn: {uid}\nsn: {uid}\n\
+             mail: {uid}@example.com\n\n"
+        ))?)
+    }
+
+    /// They are gone again.
+    pub fn let_leave(&self, uid: &str) -> Result<()> {
+        let above = self.company.person_dn(0);
+        let (_, parent) = above
+            .split_once(',')
+            .context("a person's DN has a parent")?;
+        Ok(self.slapd.delete(&[format!("uid={uid},{parent}")])?)
     }
 
     /// Somebody else comes into each of many groups.

@@ -1,7 +1,7 @@
 //! How long whole runs take, and what they use, against OpenLDAP and a simulated organization.
 //!
 //! `make bench`, or for other sizes `BENCH_SIZES=10000,50000 cargo bench --bench scale`. A size is a
-//! number of people; there are a twentieth as many groups, everyone is in four of them, and one
+//! number of people (BENCH_CHANGES_ALONE=1: runs after small changes alone); there are a twentieth as many groups, everyone is in four of them, and one
 //! group in ten contains others. BENCH_PROGRAM names another build of the program, the one in an
 //! image say. `docs/performance.md` explains the rows and has a run's figures.
 //!
@@ -29,7 +29,7 @@ use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result, ensure};
 
-use bitwarden::Bitwarden;
+use bitwarden::{Bitwarden, Requests};
 use company::Directory;
 use machine::Measured;
 use operator::Cluster;
@@ -90,6 +90,9 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
 
     directory.read_once()?;
     add("ldapsearch (floor)", median(|| directory.floor())?, None);
+    if std::env::var_os("BENCH_CHANGES_ALONE").is_some() {
+        return measure_changes(people, cluster, &directory, &mut add);
+    }
 
     let bitwarden = Bitwarden::start()?;
     let manifest = directory.manifest(&bitwarden, None)?;
@@ -168,6 +171,58 @@ fn measure(people: u32, cluster: &Cluster, report: &mut Report) -> Result<()> {
     operator.explain(&directory.somebody(), &others)?;
     let requests = bitwarden.take_requests()?;
     add("operator, explain", explained, Some(requests));
+    drop(operator);
+    measure_changes(people, cluster, &directory, &mut add)
+}
+
+/// Runs after small changes, with and without a directory that is kept between them.
+fn measure_changes(
+    people: u32,
+    cluster: &Cluster,
+    directory: &Directory,
+    add: &mut impl FnMut(&'static str, Measured, Option<Requests>),
+) -> Result<()> {
+    const NAMES: [[&str; 4]; 2] = [
+        [
+            "nothing kept, no change",
+            "nothing kept, one login",
+            "nothing kept, one joins",
+            "nothing kept, one leaves",
+        ],
+        [
+            "kept, no change",
+            "kept, one login",
+            "kept, one joins",
+            "kept, one leaves",
+        ],
+    ];
+    for (keep, names) in [0, 64].into_iter().zip(NAMES) {
+        let bitwarden = Bitwarden::start()?;
+        let argument = format!("--keep-directories={keep}");
+        let operator = cluster.operator(&format!("changes-{people}-{keep}"), &[argument])?;
+        let others = [directory.pid(), bitwarden.pid()];
+        let manifest = directory.manifest(&bitwarden, Some(operator.namespace()))?;
+        operator.first_run(&manifest, &others)?;
+        operator.next_run(&others)?;
+        let newcomer = format!("newcomer{keep}");
+        let changes: [&dyn Fn() -> Result<()>; 4] = [
+            &|| Ok(()),
+            &|| directory.describe_somebody(&keep.to_string()),
+            &|| directory.hire(&newcomer),
+            &|| directory.let_leave(&newcomer),
+        ];
+        for (name, change) in names.into_iter().zip(changes) {
+            bitwarden.take_requests()?;
+            let (before, _) = operator.directory_requests()?;
+            let measured = operator.run_after(&others, change)?;
+            let (now, kept) = operator.directory_requests()?;
+            eprintln!(
+                "{people} people: {name}: {} requests to the directory, {kept} bytes are kept",
+                now - before
+            );
+            add(name, measured, Some(bitwarden.take_requests()?));
+        }
+    }
     Ok(())
 }
 

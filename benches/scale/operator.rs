@@ -125,6 +125,31 @@ impl Operator<'_> {
         self.run(others, || Ok(()))
     }
 
+    /// Changes something and waits for the run that follows from that.
+    pub fn run_after(
+        &self,
+        others: &[u32],
+        change: impl FnOnce() -> Result<()>,
+    ) -> Result<Measured> {
+        self.run(others, change)
+    }
+
+    /// How many requests the directory has had, and how many bytes are kept of it.
+    pub fn directory_requests(&self) -> Result<(f64, f64)> {
+        let metrics = self.metrics()?;
+        let sum = |name: &str, side: &str| -> f64 {
+            let lines = metrics.lines();
+            let lines = lines.filter(|line| line.starts_with(name) && line.contains(side));
+            lines
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum()
+        };
+        Ok((
+            sum("directory_sync_requests_total", "side=\"directory\""),
+            sum("directory_sync_kept_directories_bytes", ""),
+        ))
+    }
+
     /// Asks for a run and waits for its end.
     pub fn requested_run(&self, others: &[u32]) -> Result<Measured> {
         self.run(others, || {
