@@ -295,7 +295,7 @@ async fn lose_and_double(slapd: &Slapd) {
 
             let new = format!("new{round}");
             let (leaver, renamed) = (
-                format!("new{}", round as i32 - 4),
+                format!("new{}", round - 4),
                 format!("p{}", round % 40),
             );
             let mut changes = add(&new) + &members("all", "add", &new);
