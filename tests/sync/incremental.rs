@@ -294,10 +294,7 @@ async fn lose_and_double(slapd: &Slapd) {
             source.take();
 
             let new = format!("new{round}");
-            let (leaver, renamed) = (
-                format!("new{}", round - 4),
-                format!("p{}", round % 40),
-            );
+            let (leaver, renamed) = (format!("new{}", round - 4), format!("p{}", round % 40));
             let mut changes = add(&new) + &members("all", "add", &new);
             let has_left = round >= 4;
             if has_left {

@@ -459,7 +459,10 @@ mod tests {
             let members: Vec<String> = (0..80).map(|n| dn((group * 20 + n * 7) % PEOPLE)).collect();
             let attributes = [
                 attribute("entryUUID", &[uuid(PEOPLE + group)]),
-                attribute("entryCSN", &["20261130024115.123456Z#000000#000#000000".to_owned()]),
+                attribute(
+                    "entryCSN",
+                    &["20261130024115.123456Z#000000#000#000000".to_owned()],
+                ),
                 attribute("cn", &[format!("team {group}")]),
                 attribute("member", &members),
             ];
