@@ -189,6 +189,13 @@ fn collections(checks: &mut Checks, spec: &spec::AccessRules) -> Vec<CollectionR
                 "name a group of the directory, or write a pattern: eng-*",
             );
         }
+        // With `exclusive` it would be a rule that takes all access away.
+        if rule.collections.is_empty() {
+            checks.refuse(
+                format!("{field}.collections"),
+                "name at least one collection; to take all access away, do it in Bitwarden",
+            );
+        }
         let named = rule.collections.iter().enumerate();
         let named = named.filter_map(|(at, one)| {
             let field = format!("{field}.collections[{at}]");

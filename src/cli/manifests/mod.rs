@@ -7,6 +7,7 @@
 //! secrets   values of Secrets and ConfigMaps, from manifests or a directory
 //! ```
 
+mod bounds;
 mod fields;
 mod node;
 mod read;
@@ -26,6 +27,7 @@ use crate::source::SourceEnvironment;
 use crate::telemetry::Object;
 use crate::text::sanitize;
 
+use bounds::out_of_bounds;
 use fields::unknown_field;
 use node::Node;
 pub use read::Place;
@@ -380,14 +382,23 @@ fn resource(
         place: document.place.clone(),
         missing: "a spec",
     })?;
+    let metadata = serde_path_to_error::deserialize(part("metadata").unwrap_or_default())
+        .map_err(|error| invalid("metadata", error))?;
+    let spec = DirectorySyncSpec::decode(spec).map_err(|error| invalid("spec", error))?;
+    if let Some(found) = out_of_bounds(&SCHEMA, &document.node) {
+        return Err(ManifestError::Field {
+            place: document.at(found.line),
+            field: found.path,
+            message: found.message,
+        });
+    }
     // What a cluster says about the resource (`status`) has no meaning here.
     Ok(DirectorySync {
         metadata: ObjectMeta {
             namespace: Some(object.namespace.to_string()),
-            ..serde_path_to_error::deserialize(part("metadata").unwrap_or_default())
-                .map_err(|error| invalid("metadata", error))?
+            ..metadata
         },
-        spec: DirectorySyncSpec::decode(spec).map_err(|error| invalid("spec", error))?,
+        spec,
         status: None,
     })
 }

@@ -150,6 +150,29 @@ fn an_unknown_field_is_refused_with_its_line_and_the_nearest_name() {
 }
 
 #[test]
+fn a_list_or_text_that_a_cluster_would_refuse_is_refused_with_its_line() {
+    let long = "x".repeat(101);
+    for (rest, says) in [
+        (
+            "  access:\n    collections:\n    - {group: infra, exclusive: true, collections: []}\n",
+            "line 14: spec.access.collections[0].collections: is empty; give at least 1, or take the field out",
+        ),
+        (
+            "  access:\n    collections:\n    - {group: a, collections: [{externalId: \"\", access: View}]}\n",
+            "line 14: spec.access.collections[0].collections[0].externalId: is empty",
+        ),
+        (
+            &format!("  access:\n    roles: [{{group: {long}, role: Admin}}]\n"),
+            "line 13: spec.access.roles[0].group: has 101 characters, and can have at most 100",
+        ),
+    ] {
+        let files = Files::new(&[("staff.yaml", &format!("{STAFF}{rest}"))]);
+        let error = files.load("-f staff.yaml").unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn a_value_of_the_wrong_type_is_refused_with_its_line_and_path() {
     let wrong = STAFF.replace("baseDn: dc=example,dc=com", "baseDn: [dc=example]");
     let files = Files::new(&[("staff.yaml", &wrong)]);
