@@ -184,7 +184,7 @@ async fn a_client_secret_that_ends_soon_is_told_until_there_is_a_new_one() {
         .parse()
         .unwrap();
     let left = ends - Timestamp::now().as_second();
-    assert!((28 * 86_400..29 * 86_400).contains(&left), "{left}");
+    assert!((28 * 86_400..=29 * 86_400).contains(&left), "{left}");
     eventually("an event", || {
         world.events("staff").contains(&"ExpiresSoon".to_owned())
     })
