@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ldap3::controls::RawControl;
-use ldap3::{ResultEntry, Scope, SearchOptions, SearchStream};
+use ldap3::{ResultEntry, SearchOptions, SearchStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::Connection;
 use super::error::LdapFailure;
 use super::search::Search;
-use crate::api::spec::LdapScope;
 
 /// What the server sends.
 pub(super) type Entries = SearchStream<'static, String, Vec<String>>;
@@ -23,17 +22,12 @@ pub(super) async fn start(
     controls: Vec<RawControl>,
 ) -> Result<Entries, LdapFailure> {
     let mut ldap = connection.ldap.clone();
-    let scope = match search.scope {
-        LdapScope::Subtree => Scope::Subtree,
-        LdapScope::OneLevel => Scope::OneLevel,
-        LdapScope::Base => Scope::Base,
-    };
     let starting = ldap
         .with_controls(controls)
         .with_search_options(SearchOptions::new())
         .streaming_search(
             search.base,
-            scope,
+            search.ldap_scope(),
             search.filter,
             search.attributes.to_vec(),
         );

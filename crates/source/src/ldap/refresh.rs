@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ldap3::asn1::StructureTag;
 use ldap3::controls::{RawControl, RefreshMode, SyncRequest};
-use ldap3::{LdapResult, ResultEntry, Scope, SearchOptions};
+use ldap3::{LdapResult, ResultEntry};
 
 use super::connection::Connection;
 use super::csn::Csns;
@@ -15,8 +15,7 @@ use super::entry::{Entry, constructed, primitive};
 use super::error::{LdapFailure, Stage};
 use super::framing;
 use super::kept::EntryUuid;
-use super::search::{Budget, Search, SearchError, next_counting, outcome};
-use crate::api::spec::LdapScope;
+use super::search::{Budget, Search, SearchError, begin, next_counting, outcome};
 use crate::http::process_limits::process_limits;
 
 /// What is said of each entry that is sent (RFC 4533, 2.3).
@@ -143,18 +142,7 @@ async fn messages(
     });
     // A server that doesn't know it would send everything, and no word of what is gone.
     control.crit = true;
-    let seconds = i32::try_from(search.limit.as_secs()).unwrap_or(i32::MAX);
-    let scope = match search.scope {
-        LdapScope::Subtree => Scope::Subtree,
-        LdapScope::OneLevel => Scope::OneLevel,
-        LdapScope::Base => Scope::Base,
-    };
-    let mut entries = ldap
-        .with_timeout(search.idle)
-        .with_controls(vec![control])
-        .with_search_options(SearchOptions::new().timelimit(seconds.max(1)))
-        .streaming_search(search.base, scope, search.filter, search.attributes)
-        .await?;
+    let mut entries = begin(ldap.with_controls(vec![control]), search).await?;
     while let Some(message) = next_counting(&mut entries, budget, search, server).await? {
         budget.spend(search, server)?;
         if let Err(why) = take(&message, &mut each) {

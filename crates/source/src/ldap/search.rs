@@ -55,6 +55,15 @@ impl Search<'_> {
             server
         )
     }
+
+    /// The scope, as the LDAP library calls it.
+    pub(super) fn ldap_scope(&self) -> Scope {
+        match self.scope {
+            LdapScope::Subtree => Scope::Subtree,
+            LdapScope::OneLevel => Scope::OneLevel,
+            LdapScope::Base => Scope::Base,
+        }
+    }
 }
 
 /// Whether to go on after an entry.
@@ -228,6 +237,23 @@ pub(super) fn outcome<T>(answer: &Result<T, SearchError>) -> CallOutcome {
     }
 }
 
+/// Begins one request, with the controls that `ldap` was given.
+pub(super) async fn begin<'s>(
+    ldap: &mut Ldap,
+    search: &Search<'s>,
+) -> Result<Entries<'s>, LdapError> {
+    let seconds = i32::try_from(search.limit.as_secs()).unwrap_or(i32::MAX);
+    ldap.with_timeout(search.idle)
+        .with_search_options(SearchOptions::new().timelimit(seconds.max(1)))
+        .streaming_search(
+            search.base,
+            search.ldap_scope(),
+            search.filter,
+            search.attributes,
+        )
+        .await
+}
+
 /// One request; its result where that was success, `None` where `each` had enough.
 async fn page(
     ldap: &mut Ldap,
@@ -236,17 +262,7 @@ async fn page(
     budget: &mut Budget<'_>,
     each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
 ) -> Result<Option<LdapResult>, SearchError> {
-    let seconds = i32::try_from(search.limit.as_secs()).unwrap_or(i32::MAX);
-    let scope = match search.scope {
-        LdapScope::Subtree => Scope::Subtree,
-        LdapScope::OneLevel => Scope::OneLevel,
-        LdapScope::Base => Scope::Base,
-    };
-    let mut entries = ldap
-        .with_timeout(search.idle)
-        .with_search_options(SearchOptions::new().timelimit(seconds.max(1)))
-        .streaming_search(search.base, scope, search.filter, search.attributes)
-        .await?;
+    let mut entries = begin(ldap, search).await?;
     while let Some(message) = next_counting(&mut entries, budget, search, server).await? {
         budget.spend(search, server)?;
         if message.is_ref() {
