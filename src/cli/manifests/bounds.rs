@@ -3,12 +3,11 @@
 //! The API server refuses them. Here nobody would, and an empty list often means the opposite of a missing one:
 //! `collections: []` of an exclusive rule would take all access of a group.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
-};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::Value;
 
 use super::node::{Node, NodeValue};
+use super::schema_walk::{self, Place};
 
 /// A value that the schema doesn't allow.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,43 +23,24 @@ pub struct OutOfBounds {
 /// The first value of `object` that is shorter or longer than `schema` allows. Values of another type than
 /// the schema's are left to whoever reads them.
 pub fn out_of_bounds(schema: &JSONSchemaProps, object: &Node) -> Option<OutOfBounds> {
-    below(schema, object, object.line, "")
-}
-
-fn below(schema: &JSONSchemaProps, node: &Node, line: u64, path: &str) -> Option<OutOfBounds> {
-    let (count, least, most, what) = match &node.content {
-        NodeValue::List(items) => (items.len(), schema.min_items, schema.max_items, "entries"),
-        NodeValue::Scalar(Value::String(text)) => {
-            let count = text.chars().count();
-            (count, schema.min_length, schema.max_length, "characters")
-        }
-        _ => (0, None, None, ""),
-    };
-    if let Some(message) = message(count, least, most, what) {
-        return Some(OutOfBounds {
-            path: path.trim_start_matches('.').to_owned(),
+    schema_walk::find(schema, object, &mut |place, node, line, path| {
+        let Place::Known(schema) = place else {
+            return None;
+        };
+        let (count, least, most, what) = match &node.content {
+            NodeValue::List(items) => (items.len(), schema.min_items, schema.max_items, "entries"),
+            NodeValue::Scalar(Value::String(text)) => {
+                let count = text.chars().count();
+                (count, schema.min_length, schema.max_length, "characters")
+            }
+            _ => return None,
+        };
+        Some(OutOfBounds {
+            path: path.to_owned(),
             line,
-            message,
-        });
-    }
-    match (&node.content, &schema.properties, &schema.items) {
-        (NodeValue::Object(entries), Some(fields), _) => entries.iter().find_map(|entry| {
-            let field = fields.get(entry.key.as_str())?;
-            below(
-                field,
-                &entry.value,
-                entry.line,
-                &format!("{path}.{}", entry.key),
-            )
-        }),
-        (NodeValue::List(items), _, Some(JSONSchemaPropsOrArray::Schema(schema))) => {
-            let mut items = items.iter().enumerate();
-            items.find_map(|(index, item)| {
-                below(schema, item, item.line, &format!("{path}[{index}]"))
-            })
-        }
-        _ => None,
-    }
+            message: message(count, least, most, what)?,
+        })
+    })
 }
 
 fn message(count: usize, least: Option<i64>, most: Option<i64>, what: &str) -> Option<String> {

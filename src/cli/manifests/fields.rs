@@ -3,14 +3,10 @@
 //! The API server drops them with a warning; here nobody would see one, and a misspelt `exclude`
 //! would let in whom it should keep out.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
-};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 
-use super::node::{Node, NodeValue};
-
-/// What every object has beside its own fields.
-const OF_EVERY_OBJECT: [&str; 3] = ["apiVersion", "kind", "metadata"];
+use super::node::Node;
+use super::schema_walk::{self, Place};
 
 /// Fields that were taken away before the first release, and what to write now.
 const REMOVED: [(&str, &str); 7] = [
@@ -41,33 +37,14 @@ pub struct UnknownField {
 
 /// The first field of `object` that `schema` doesn't have.
 pub fn unknown_field(schema: &JSONSchemaProps, object: &Node) -> Option<UnknownField> {
-    below(schema, object, "")
-}
-
-fn below(schema: &JSONSchemaProps, node: &Node, path: &str) -> Option<UnknownField> {
-    match (&node.content, &schema.properties, &schema.items) {
-        (NodeValue::Object(entries), Some(fields), _) => entries.iter().find_map(|entry| {
-            let key = entry.key.as_str();
-            if path.is_empty() && OF_EVERY_OBJECT.contains(&key) {
-                return None;
-            }
-            let path = format!("{path}.{key}");
-            match fields.get(key) {
-                Some(field) => below(field, &entry.value, &path),
-                None => Some(UnknownField {
-                    path: path[1..].to_owned(),
-                    line: entry.line,
-                    hint: hint(fields.keys(), key),
-                }),
-            }
+    schema_walk::find(schema, object, &mut |place, _, line, path| match place {
+        Place::Known(_) => None,
+        Place::Unknown(fields, key) => Some(UnknownField {
+            path: path.to_owned(),
+            line,
+            hint: hint(fields.keys(), key),
         }),
-        (NodeValue::List(items), _, Some(JSONSchemaPropsOrArray::Schema(schema))) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| below(schema, item, &format!("{path}[{index}]"))),
-        // Free-form, or of a wrong type: reading it tells.
-        _ => None,
-    }
+    })
 }
 
 fn hint<'a>(names: impl Iterator<Item = &'a String> + Clone, key: &str) -> String {

@@ -11,6 +11,7 @@ mod bounds;
 mod fields;
 mod node;
 mod read;
+mod schema_walk;
 mod secrets;
 #[cfg(test)]
 mod tests;
