@@ -80,19 +80,7 @@ async fn a_certificate_that_ends_soon_is_told_in_status_metrics_and_an_event_unt
     .await;
 
     slapd.renew(&authority.server(&[]).unwrap()).unwrap();
-    let requested = "directorysync.dev/sync-requested-at";
-    world.annotate("staff", requested, "renewed").await;
-    let renewed = world
-        .until(
-            "staff",
-            "a run after the renewal",
-            |object: &DirectorySync| {
-                let status = object.status.as_ref();
-                let handled = status.and_then(|status| status.last_handled_sync_request.as_deref());
-                handled == Some("renewed")
-            },
-        )
-        .await;
+    let renewed = world.sync_now("staff", "renewed").await;
     assert_eq!(message(&renewed), None);
     let left = ends("directory_server") - Timestamp::now().as_second();
     assert!(left > 365 * 86_400, "{left}");
@@ -107,16 +95,7 @@ async fn run_until(
     wanted: impl Fn(&DirectorySync) -> bool,
 ) -> DirectorySync {
     for number in 0..30 {
-        let token = format!("{what} {number}");
-        world
-            .annotate("staff", "directorysync.dev/sync-requested-at", &token)
-            .await;
-        let handled = world.until("staff", "another run", move |object| {
-            let status = object.status.as_ref();
-            let handled = status.and_then(|status| status.last_handled_sync_request.as_ref());
-            handled == Some(&token)
-        });
-        let object = handled.await;
+        let object = world.sync_now("staff", &format!("{what} {number}")).await;
         if wanted(&object) {
             return object;
         }

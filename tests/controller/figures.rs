@@ -1,24 +1,10 @@
 //! The figures of onboarding and of access by rules, as Prometheus scrapes them.
 
-use directory_sync::api::DirectorySync;
 use directory_sync_testing::world::*;
 use serde_json::json;
 use simulators::organization::{Config, MemberSeed, Role, Status};
 
 const INFRA: &str = "11111111-1111-4111-8111-111111111111";
-
-/// Waits for a run that is asked for under this name.
-async fn run(world: &World, name: &str) {
-    let requested = "directorysync.dev/sync-requested-at";
-    world.annotate("staff", requested, name).await;
-    let name = name.to_owned();
-    let is_handled = move |object: &DirectorySync| {
-        let status = object.status.as_ref();
-        let handled = status.and_then(|status| status.last_handled_sync_request.as_deref());
-        handled == Some(name.as_str())
-    };
-    world.until("staff", "the run asked for", is_handled).await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_on_the_way_in_and_what_rules_gave_and_hold_back_is_scraped_after_a_run() {
@@ -76,7 +62,7 @@ async fn who_is_on_the_way_in_and_what_rules_gave_and_hold_back_is_scraped_after
         }})
     };
     world.resource("staff", access(3));
-    run(&world, "held").await;
+    world.sync_now("staff", "held").await;
     waiting([
         ("invited", 6),
         ("accepted", 1),
@@ -94,7 +80,7 @@ async fn who_is_on_the_way_in_and_what_rules_gave_and_hold_back_is_scraped_after
     assert_eq!(changes("SetCollections", "given"), Some(1));
 
     world.resource("staff", access(4));
-    run(&world, "given").await;
+    world.sync_now("staff", "given").await;
     assert_eq!(figure(r#"access_held kind="SetRole""#), Some(0));
     assert_eq!(changes("SetRole", "given"), Some(4));
     assert_eq!(changes("SetRole", "refused"), Some(0));
@@ -105,7 +91,7 @@ async fn who_is_on_the_way_in_and_what_rules_gave_and_hold_back_is_scraped_after
     let everybody = json!({"absent": "Revoke", "limit": "100%"});
     let without_rules = json!({"access": {"limit": 4}, "offboarding": everybody});
     world.resource("staff", without_rules);
-    run(&world, "taken").await;
+    world.sync_now("staff", "taken").await;
     assert_eq!(changes("SetRole", "taken"), Some(4));
     assert_eq!(changes("SetCollections", "taken"), Some(1));
     operator.stop().await.unwrap();

@@ -78,11 +78,6 @@ async fn is_secret_empty(world: &World) -> bool {
     secret.data.unwrap_or_default().is_empty()
 }
 
-async fn synced(world: &World, request: &'static str) {
-    world.annotate("staff", SYNC_REQUESTED_AT, request).await;
-    answered(world, request).await;
-}
-
 async fn answered(world: &World, request: &'static str) {
     world
         .until("staff", request, move |staff| {
@@ -140,7 +135,7 @@ async fn without_the_right_the_plan_is_nowhere_and_an_event_says_how_to_allow_it
     world
         .patch("staff", json!({"spec": {"planStorage": "ConfigMap"}}))
         .await;
-    synced(&world, "1").await;
+    world.sync_now("staff", "1").await;
     assert!(world.plan("staff").contains("p00@example.com"));
     world
         .patch("staff", json!({"spec": {"planStorage": "Secret"}}))
@@ -164,7 +159,7 @@ async fn a_change_of_the_storage_moves_plan_and_record_and_leaves_no_copy() {
     world.resource("staff", one_may_go("ConfigMap"));
     world.until_ready("staff", "Succeeded").await;
     world.leave(0..1);
-    synced(&world, "1").await;
+    world.sync_now("staff", "1").await;
     assert_eq!(world.revoked(), 1);
     // Somebody has restored it from a backup: the values belong to two field managers.
     let mut map = config_map(&world, "staff-plan").await.unwrap();
@@ -179,7 +174,7 @@ async fn a_change_of_the_storage_moves_plan_and_record_and_leaves_no_copy() {
     world
         .patch("staff", json!({"spec": {"planStorage": "Secret"}}))
         .await;
-    synced(&world, "2").await;
+    world.sync_now("staff", "2").await;
     assert!(plan_in_secret(&world).await.contains("p00@example.com"));
     assert!(is_config_map_empty(&world).await);
     operator.stop().await.unwrap();
@@ -210,7 +205,7 @@ async fn a_process_that_ended_between_the_copies_leaves_none() {
     world
         .patch("staff", json!({"spec": {"planStorage": "Secret"}}))
         .await;
-    synced(&world, "1").await;
+    world.sync_now("staff", "1").await;
     operator.stop().await.unwrap();
 
     let data = json!({"data": copy.data, "binaryData": copy.binary_data});
@@ -288,7 +283,7 @@ async fn what_somebody_puts_into_the_other_kind_of_history_changes_no_run_of_the
     world.resource("staff", one_may_go("Secret"));
     world.until_ready("staff", "Succeeded").await;
     world.leave(0..1);
-    synced(&world, "1").await;
+    world.sync_now("staff", "1").await;
     operator.stop().await.unwrap();
     let kept = async || {
         let history = secret(&world, "staff-history").await.unwrap();
@@ -329,7 +324,7 @@ async fn what_somebody_puts_into_the_other_kind_of_history_changes_no_run_of_the
         .unwrap();
 
     let operator = world.operator();
-    synced(&world, "2").await;
+    world.sync_now("staff", "2").await;
     let told = || world.events("staff").contains(&"HistoryChanged".into());
     eventually("an event", told).await;
     let (_, after, sealed, named) = kept().await;

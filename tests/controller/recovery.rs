@@ -152,13 +152,7 @@ async fn removals_past_the_limit_wait_for_the_approval_of_exactly_these() {
 async fn another_hold_has_an_event_of_its_own_and_the_same_one_is_told_once() {
     let (world, operator) = World::synced("two-holds").await;
     let ask = async |request: &str| {
-        world.annotate("staff", SYNC_REQUESTED_AT, request).await;
-        let request = request.to_owned();
-        let handled = world.until("staff", "the request", move |object| {
-            let status = object.status.as_ref();
-            status.and_then(|it| it.last_handled_sync_request.as_deref()) == Some(&*request)
-        });
-        let status = handled.await.status.unwrap();
+        let status = world.sync_now("staff", request).await.status.unwrap();
         status.held_removals.unwrap().digest
     };
     let notes = || {

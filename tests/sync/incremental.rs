@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use directory_sync::organization::OrganizationClient;
 use directory_sync::source::ldap::LdapSource;
 use directory_sync::source::{
     KeptDirectories, ReadProgress, Reading, Source, SourceError, Step, Update, Version,
@@ -146,15 +147,44 @@ fn with_access(organization: &SimulatedOrganization) -> (BTreeSet<String>, BTree
     )
 }
 
+/// A directory that is kept, and an organization.
+struct Sides {
+    organization: SimulatedOrganization,
+    source: Counting,
+    client: OrganizationClient,
+}
+
+impl Sides {
+    async fn start(directory: SocketAddr) -> Self {
+        let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
+        Self {
+            source: Counting::new(directory),
+            client: client(&organization, NO_RETRY),
+            organization,
+        }
+    }
+
+    fn sync(&self) -> Sync<'_> {
+        Sync::new(&self.source, &self.client)
+    }
+
+    /// In sync, and with nothing to do again that the first run did.
+    async fn settled(&self) -> Sync<'_> {
+        let mut sync = self.sync();
+        for _ in 0..2 {
+            sync.run().await.unwrap();
+        }
+        self.source.take();
+        sync
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_reads_what_has_changed_until_something_would_be_taken() {
     let slapd = slapd(5);
-    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
-    let (source, client) = (
-        Counting::new(address(&slapd)),
-        client(&organization, NO_RETRY),
-    );
-    let mut sync = Sync::new(&source, &client);
+    let sides = Sides::start(address(&slapd)).await;
+    let source = &sides.source;
+    let mut sync = sides.sync();
     sync.run().await.unwrap();
     assert_eq!(source.take(), WHOLE);
     // What the first run did makes this one no shorter, but its read.
@@ -174,7 +204,7 @@ async fn a_run_reads_what_has_changed_until_something_would_be_taken() {
     let report = sync.run().await.unwrap();
     assert_eq!(report.applied.get(Kind::Invite), 1, "{report:?}");
     assert_eq!(source.take(), CHANGES);
-    assert!(with_access(&organization).1.contains(&email("new")));
+    assert!(with_access(&sides.organization).1.contains(&email("new")));
     sync.run().await.unwrap();
     source.take();
 
@@ -201,16 +231,9 @@ async fn a_run_reads_what_has_changed_until_something_would_be_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_whose_entry_was_not_read_now_is_not_invited_on_account_of_it() {
     let slapd = slapd(5);
-    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
-    let (source, client) = (
-        Counting::new(address(&slapd)),
-        client(&organization, NO_RETRY),
-    );
-    let mut sync = Sync::new(&source, &client);
-    for _ in 0..2 {
-        sync.run().await.unwrap();
-    }
-    source.take();
+    let sides = Sides::start(address(&slapd)).await;
+    let source = &sides.source;
+    let mut sync = sides.settled().await;
     // Seen by a run that only shows what it would do.
     slapd.modify(&add("new")).unwrap();
     sync.go(Mode::Preview, None).await.unwrap();
@@ -223,16 +246,9 @@ async fn somebody_whose_entry_was_not_read_now_is_not_invited_on_account_of_it()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_everything_and_a_failed_run_have_everything_read() {
     let slapd = slapd(5);
-    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
-    let (source, client) = (
-        Counting::new(address(&slapd)),
-        client(&organization, NO_RETRY),
-    );
-    let mut sync = Sync::new(&source, &client);
-    for _ in 0..2 {
-        sync.run().await.unwrap();
-    }
-    source.take();
+    let sides = Sides::start(address(&slapd)).await;
+    let source = &sides.source;
+    let mut sync = sides.settled().await;
     sync.full_resync = true;
     sync.run().await.unwrap();
     assert_eq!(source.take(), WHOLE);
@@ -257,12 +273,9 @@ async fn whatever_message_is_lost_or_doubled_nobody_loses_anything_by_it() {
 
 async fn lose_and_double(slapd: &Slapd) {
     let proxy = LdapProxy::start(address(slapd)).await.unwrap();
-    let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
-    let (source, client) = (
-        Counting::new(proxy.address()),
-        client(&organization, NO_RETRY),
-    );
-    let mut sync = Sync::new(&source, &client);
+    let sides = Sides::start(proxy.address()).await;
+    let source = &sides.source;
+    let mut sync = sides.sync();
     let mut expected: BTreeSet<String> = (0..60).map(|n| email(&format!("p{n}"))).collect();
     let (mut round, mut messages, mut late) = (0, usize::MAX, 0);
     let mut outcomes = [0; 3];
@@ -275,7 +288,7 @@ async fn lose_and_double(slapd: &Slapd) {
             sync.full_resync = true;
             sync.run().await.unwrap();
             sync.full_resync = false;
-            let (access, group) = with_access(&organization);
+            let (access, group) = with_access(&sides.organization);
             assert_eq!(access, expected, "round {round}");
             if messages == usize::MAX {
                 // How many there are, of a read in which somebody joins.
@@ -309,7 +322,7 @@ async fn lose_and_double(slapd: &Slapd) {
             proxy.arm_message(k, fault);
             let ended = sync.run().await;
             let how = source.take();
-            let (now, now_in_group) = with_access(&organization);
+            let (now, now_in_group) = with_access(&sides.organization);
             let lost: BTreeSet<_> = access.difference(&now).cloned().collect();
             let left: BTreeSet<_> = has_left.then(|| email(&leaver)).into_iter().collect();
             let what = format!("{fault:?} of message {k}: {how:?} {ended:?}");

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use directory_sync::api::DirectorySync;
+use directory_sync::api::annotations::SYNC_REQUESTED_AT;
 use directory_sync::api::conditions::{ConditionType, find};
 use directory_sync::controller::{
     AuditSettings, LeaderElection, OperatorError, OperatorSettings, ResourcePolicy, Timing, run,
@@ -187,6 +188,18 @@ impl World {
         let annotations = json!({ annotation: value });
         self.patch(name, json!({"metadata": {"annotations": annotations}}))
             .await;
+    }
+
+    /// Has a resource synced now, by a request of this name, and waits for the end of that run.
+    pub async fn sync_now(&self, name: &str, request: &str) -> DirectorySync {
+        self.annotate(name, SYNC_REQUESTED_AT, request).await;
+        let asked = request.to_owned();
+        let ended = self.until(name, request, move |object| {
+            let status = object.status.as_ref();
+            let handled = status.and_then(|status| status.last_handled_sync_request.as_ref());
+            handled == Some(&asked) && is_current(object)
+        });
+        ended.await
     }
 
     /// Waits until a resource is as it should be.
