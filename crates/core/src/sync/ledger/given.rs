@@ -275,14 +275,10 @@ impl Ledger {
             let (Some(role), Some(member)) = (change.role(), change.subject.id) else {
                 continue;
             };
-            if failed.in_doubt.has(change) {
+            let Some(came) = Came::of(change, failed) else {
                 continue;
-            }
-            let member = member_key(member);
-            let came = match failed.changes.has(change) {
-                true => Came::NotMade,
-                false => Came::Made,
             };
+            let member = member_key(member);
             if came == Came::NotMade {
                 let before = self.given.len();
                 self.given

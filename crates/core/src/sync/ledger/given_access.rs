@@ -91,15 +91,10 @@ impl Ledger {
     /// Notes what came of it: what was taken back, or refused, whoever gives it again gives by hand. What became of
     /// changes in doubt the next run's read tells, as far as it can.
     pub(crate) fn end_given_access(&mut self, plan: &Plan, failed: &FailedChanges) {
-        let ended = plan.changes.iter();
-        for change in ended.filter(|change| !failed.in_doubt.has(change)) {
-            self.end_given_access_by(
-                change,
-                match failed.changes.has(change) {
-                    true => Came::NotMade,
-                    false => Came::Made,
-                },
-            );
+        for change in &plan.changes {
+            if let Some(came) = Came::of(change, failed) {
+                self.end_given_access_by(change, came);
+            }
         }
         self.forget_given_access();
     }

@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sync::memberships::FailedChanges;
+use crate::sync::plan::Change;
+
 /// Whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Origin {
@@ -72,6 +75,19 @@ impl Origin {
 pub(super) enum Came {
     Made,
     NotMade,
+}
+
+impl Came {
+    /// Of a run that came to its end; `None` where it isn't known.
+    pub fn of(change: &Change, failed: &FailedChanges) -> Option<Self> {
+        if failed.in_doubt.has(change) {
+            return None;
+        }
+        Some(match failed.changes.has(change) {
+            true => Self::NotMade,
+            false => Self::Made,
+        })
+    }
 }
 
 impl Origin {
