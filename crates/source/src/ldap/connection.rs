@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::error::{LdapFailure, Stage};
-use super::relay::{self, Stream};
+use super::relay::{self, PastLibrary, Stream};
 use super::settings::{Bind, LdapSettings, ServerUrl};
 use super::start_tls::{self, StartTlsError};
 use super::tls::{Certificate, SeenCertificate, Tls};
@@ -49,6 +49,8 @@ pub struct Connection {
     pub(super) ldap: Ldap,
     /// Reads from the socket and decodes, while an operation waits.
     pub(super) stream: LdapStream,
+    /// Entries of searches of many.
+    pub(super) past_library: PastLibrary,
     /// The server's URL, for messages.
     pub server: String,
     /// Called for each request.
@@ -299,6 +301,7 @@ impl Connector {
                 ended_by: None,
                 received: relayed.received,
             },
+            past_library: relayed.past_library,
             server: name,
             observer: self.observer.clone(),
         };

@@ -1,11 +1,10 @@
 //! One entry of a search result, read where it lies.
 
-use std::slice;
-
 use jiff::Timestamp;
-use ldap3::asn1::{PL, StructureTag};
+use ldap3::asn1::StructureTag;
 
 use super::dn::attribute_alias;
+use super::element::{Element, Elements};
 use super::packed::{PackedAttributes, PackedValues};
 
 /// An entry, borrowed from the decoded message or from where it is kept: nothing is copied until somebody
@@ -18,15 +17,17 @@ pub struct Entry<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum Attributes<'a> {
-    /// As they came.
-    Decoded(&'a [StructureTag]),
+    /// As they came: a constructed element.
+    Came(Element<'a>),
     /// As they are kept between two reads.
     Packed(PackedAttributes<'a>),
 }
 
 /// The values of one attribute.
 enum Values<'a> {
-    Decoded(slice::Iter<'a, StructureTag>),
+    Came(Elements<'a>),
+    /// The entry doesn't have it.
+    None,
     Packed(PackedValues<'a>),
 }
 
@@ -35,7 +36,8 @@ impl<'a> Iterator for Values<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         match self {
-            Self::Decoded(values) => values.find_map(primitive),
+            Self::Came(values) => values.find_map(Element::primitive),
+            Self::None => None,
             Self::Packed(values) => values.next(),
         }
     }
@@ -44,12 +46,16 @@ impl<'a> Iterator for Values<'a> {
 impl<'a> Entry<'a> {
     /// `None` where the message isn't an entry as RFC 4511, 4.5.2 has it.
     pub fn of(message: &'a StructureTag) -> Option<Self> {
-        let [dn, attributes] = constructed(message)? else {
-            return None;
-        };
+        Self::of_element(Element::Decoded(message))
+    }
+
+    /// As [`Entry::of`], of the operation in a message.
+    pub(super) fn of_element(operation: Element<'a>) -> Option<Self> {
+        let [dn, attributes] = operation.pair()?;
+        attributes.elements()?;
         Some(Self {
-            dn: std::str::from_utf8(primitive(dn)?).ok()?,
-            attributes: Attributes::Decoded(constructed(attributes)?),
+            dn: std::str::from_utf8(dn.primitive()?).ok()?,
+            attributes: Attributes::Came(attributes),
         })
     }
 
@@ -91,22 +97,20 @@ impl<'a> Entry<'a> {
     fn values_of(&self, attribute: &AttributeName) -> Values<'a> {
         match self.attributes {
             Attributes::Packed(packed) => Values::Packed(packed.values(attribute)),
-            Attributes::Decoded(_) => Values::Decoded(
-                self.described()
-                    .find(|(description, _)| attribute.is(description))
-                    .map_or(&[][..], |(_, values)| values)
-                    .iter(),
-            ),
+            Attributes::Came(_) => self
+                .described()
+                .find(|(description, _)| attribute.is(description))
+                .map_or(Values::None, |(_, values)| Values::Came(values)),
         }
     }
 
     /// The attributes as they came, of an entry that came.
-    fn described(&self) -> impl Iterator<Item = (&'a str, &'a [StructureTag])> {
+    fn described(&self) -> impl Iterator<Item = (&'a str, Elements<'a>)> {
         let attributes = match self.attributes {
-            Attributes::Decoded(attributes) => attributes,
-            Attributes::Packed(_) => &[],
+            Attributes::Came(attributes) => attributes.elements(),
+            Attributes::Packed(_) => None,
         };
-        attributes.iter().filter_map(described)
+        attributes.into_iter().flatten().filter_map(described)
     }
 
     /// The part of the values of `attribute` that came in place of all of them; `None` where no
@@ -140,25 +144,25 @@ impl<'a> Entry<'a> {
 
 /// A part of an attribute's values (`member;range=0-1499`), as Active Directory gives where there
 /// are many.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Range<'a> {
     /// The number of the first value, from 0.
     pub first: usize,
     /// The number of the last value; `None`: there are no more.
     pub last: Option<usize>,
-    values: &'a [StructureTag],
+    values: Elements<'a>,
 }
 
 impl<'a> Range<'a> {
     pub fn values(&self) -> impl Iterator<Item = &'a str> {
         self.values
-            .iter()
-            .filter_map(|value| std::str::from_utf8(primitive(value)?).ok())
+            .clone()
+            .filter_map(|value| std::str::from_utf8(value.primitive()?).ok())
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.values.clone().count()
     }
 }
 
@@ -209,30 +213,12 @@ impl AttributeName {
     }
 }
 
-fn described(attribute: &StructureTag) -> Option<(&str, &[StructureTag])> {
-    let [description, values] = constructed(attribute)? else {
-        return None;
-    };
+fn described(attribute: Element<'_>) -> Option<(&str, Elements<'_>)> {
+    let [description, values] = attribute.pair()?;
     Some((
-        std::str::from_utf8(primitive(description)?).ok()?,
-        constructed(values)?,
+        std::str::from_utf8(description.primitive()?).ok()?,
+        values.elements()?,
     ))
-}
-
-/// The parts of a constructed value.
-pub fn constructed(tag: &StructureTag) -> Option<&[StructureTag]> {
-    match &tag.payload {
-        PL::C(parts) => Some(parts),
-        PL::P(_) => None,
-    }
-}
-
-/// The bytes of a primitive value.
-pub fn primitive(tag: &StructureTag) -> Option<&[u8]> {
-    match &tag.payload {
-        PL::P(bytes) => Some(bytes),
-        PL::C(_) => None,
-    }
 }
 
 /// A time as directories write it (RFC 4517, 3.3.13): in UTC, with seconds. Any other form is as good as

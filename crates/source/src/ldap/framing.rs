@@ -8,6 +8,8 @@
 
 use ldap3::asn1::{StructureTag, parse_tag};
 
+use super::element::CONSTRUCTED;
+
 /// LDAP's own messages are seven levels deep: message, entry, attributes, attribute, values, value,
 /// and one more for controls.
 const MAX_DEPTH: usize = 32;
@@ -16,8 +18,6 @@ const MAX_DEPTH: usize = 32;
 const ELEMENT_COST: usize = 32;
 /// `SEQUENCE`, with which each LDAPMessage begins.
 const SEQUENCE: u8 = 0x30;
-/// The bit of a tag that tells that elements follow inside.
-const CONSTRUCTED: u8 = 0x20;
 /// The number that announces a tag of several bytes, which LDAP doesn't have.
 const LONG_TAG: u8 = 0x1f;
 
@@ -61,6 +61,9 @@ pub struct Framing {
     /// Where each open element ends, the outermost first.
     ends: Vec<usize>,
     elements: usize,
+    /// Elements of the message itself so far: its number, the operation, controls.
+    parts: usize,
+    operation: Option<u8>,
 }
 
 /// What the next byte is.
@@ -89,6 +92,8 @@ impl Framing {
             position: 0,
             ends: Vec::new(),
             elements: 0,
+            parts: 0,
+            operation: None,
         }
     }
 
@@ -98,6 +103,20 @@ impl Framing {
     /// When they hold something that must not be decoded. Nothing may be given to this framing after
     /// that.
     pub fn follow(&mut self, mut bytes: &[u8]) -> Result<(), ProtocolViolation> {
+        while !bytes.is_empty() {
+            let passed = self.follow_message(bytes)?;
+            bytes = &bytes[passed..];
+        }
+        Ok(())
+    }
+
+    /// Follows `bytes` as [`Framing::follow`] does, to the end of the message that is under way or begins with
+    /// them. How many of them belong to it: all, where it goes on.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn follow_message(&mut self, all: &[u8]) -> Result<usize, ProtocolViolation> {
+        let mut bytes = all;
         while let Some((&first, rest)) = bytes.split_first() {
             if let Next::Value(left) = self.next {
                 let passed = left.min(bytes.len());
@@ -110,8 +129,17 @@ impl Framing {
                 self.header(first)?;
             }
             self.close();
+            if self.is_between_messages() {
+                break;
+            }
         }
-        Ok(())
+        Ok(all.len() - bytes.len())
+    }
+
+    /// The tag of the operation in the message that is under way, or was the last to end; `None` while that hasn't
+    /// come yet.
+    pub fn operation(&self) -> Option<u8> {
+        self.operation
     }
 
     /// Whether all messages so far are whole.
@@ -129,6 +157,16 @@ impl Framing {
                 let wrong = self.ends.is_empty() && self.outermost.is_some_and(|tag| tag != byte);
                 if wrong || byte & LONG_TAG == LONG_TAG {
                     return Err(ProtocolViolation::NotLdap);
+                }
+                match self.ends.len() {
+                    0 => (self.parts, self.operation) = (0, None),
+                    1 => {
+                        self.parts += 1;
+                        if self.parts == 2 {
+                            self.operation = Some(byte);
+                        }
+                    }
+                    _ => {}
                 }
                 self.elements += 1;
                 let most = self.most_bytes / ELEMENT_COST;
@@ -263,6 +301,42 @@ mod tests {
             framing.follow(piece)?;
         }
         Ok(framing.is_between_messages())
+    }
+
+    #[test]
+    fn each_message_is_followed_to_its_end_and_its_operation_told() {
+        // A message of an entry, one of a result with a control, and one without an operation.
+        let entry = element(
+            SEQUENCE,
+            &[&[2, 1, 7][..], &element(0x64, &[4, 0, 0x30, 0])].concat(),
+        );
+        let result = [
+            &[2, 1, 7][..],
+            &element(0x65, &[0x0a, 1, 0]),
+            &element(0xa0, &[]),
+        ];
+        let result = element(SEQUENCE, &result.concat());
+        let none = element(SEQUENCE, &[2, 1, 7]);
+        let messages = [&entry[..], &result, &none, &entry];
+        let all = messages.concat();
+        let told = [Some(0x64), Some(0x65), None, Some(0x64)];
+        for piece in [1, 2, 3, 7, 1_000] {
+            let mut framing = Framing::new(LIMIT);
+            let (mut at, mut ends) = (0, vec![]);
+            while at < all.len() {
+                let bytes = &all[at..all.len().min(at + piece)];
+                at += framing.follow_message(bytes).unwrap();
+                if framing.is_between_messages() {
+                    ends.push((at, framing.operation()));
+                }
+            }
+            let mut end = 0;
+            let expected = messages.iter().zip(told).map(|(message, operation)| {
+                end += message.len();
+                (end, operation)
+            });
+            assert_eq!(ends, expected.collect::<Vec<_>>(), "in pieces of {piece}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod database;
 pub(crate) mod digests;
 mod disabled;
 pub(crate) mod dn;
+mod element;
 pub(crate) mod entry;
 mod error;
 mod framing;

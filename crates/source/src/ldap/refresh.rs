@@ -11,7 +11,8 @@ use ldap3::{LdapResult, ResultEntry};
 
 use super::connection::Connection;
 use super::csn::Csns;
-use super::entry::{Entry, constructed, primitive};
+use super::element::{constructed, primitive};
+use super::entry::Entry;
 use super::error::{LdapFailure, Stage};
 use super::framing;
 use super::kept::EntryUuid;

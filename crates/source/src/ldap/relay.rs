@@ -1,20 +1,27 @@
 //! Between the server and the LDAP library, which takes its bytes from a socket of its own kind only:
 //! a pair of local sockets, of which the library has one. What the server sends goes through
 //! [`Framing`] before it is passed on, after TLS was taken off.
+//!
+//! The entries of a search of many can go past the library ([`PastLibrary`]): it would copy each of their elements
+//! three times, and the sockets all of it twice.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bytes::{Bytes, BytesMut};
 use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
 
 use super::framing::{Framing, ProtocolViolation};
 
 /// What is read from the server at once.
 const PIECE: usize = 64 << 10;
+/// `SearchResultEntry` (RFC 4511, 4.5.2).
+const SEARCH_RESULT_ENTRY: u8 = 0x64;
 
 /// A connection to a server, with or without TLS.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -29,6 +36,46 @@ pub struct Relayed {
     pub driver: futures::future::BoxFuture<'static, Result<(), LdapError>>,
     /// Bytes of messages that came so far.
     pub received: Arc<AtomicU64>,
+    /// Entries that the library shall not see.
+    pub past_library: PastLibrary,
+}
+
+/// Entries go past the library while somebody asks for that.
+pub struct PastLibrary {
+    wanted: Arc<AtomicBool>,
+    entries: mpsc::UnboundedReceiver<Bytes>,
+}
+
+/// Has entries go past the library until it is dropped.
+pub struct EntriesPast<'a> {
+    wanted: &'a AtomicBool,
+    /// Whole messages, several in each, in the order in which they came: before the result of their search is given
+    /// to the library. Of a search that was given up there may be some as well.
+    pub entries: &'a mut mpsc::UnboundedReceiver<Bytes>,
+}
+
+impl PastLibrary {
+    /// From the next message on.
+    pub fn begin(&mut self) -> EntriesPast<'_> {
+        while self.entries.try_recv().is_ok() {}
+        self.wanted.store(true, Ordering::Relaxed);
+        EntriesPast {
+            wanted: &self.wanted,
+            entries: &mut self.entries,
+        }
+    }
+}
+
+impl Drop for EntriesPast<'_> {
+    fn drop(&mut self) {
+        self.wanted.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The relay's end of it.
+struct Sorting {
+    wanted: Arc<AtomicBool>,
+    entries: mpsc::UnboundedSender<Bytes>,
 }
 
 /// LDAP on `stream`, in messages of at most `most_bytes` bytes.
@@ -42,7 +89,17 @@ pub async fn begin(stream: Box<dyn Stream>, most_bytes: usize) -> Result<Relayed
     let url = url::Url::parse("ldapi:///").expect("it is a URL");
     let (connection, ldap) = LdapConnAsync::from_url_with_settings(settings, &url).await?;
     let received = Arc::new(AtomicU64::new(0));
-    let relay = relay(stream, ours, most_bytes, received.clone());
+    let wanted = Arc::new(AtomicBool::new(false));
+    let (sender, entries) = mpsc::unbounded_channel();
+    let past_library = PastLibrary {
+        wanted: wanted.clone(),
+        entries,
+    };
+    let sorting = Sorting {
+        wanted,
+        entries: sender,
+    };
+    let relay = relay(stream, ours, most_bytes, received.clone(), sorting);
     let driver = Box::pin(async move {
         let mut relay = std::pin::pin!(relay);
         let mut library = std::pin::pin!(connection.drive());
@@ -66,6 +123,7 @@ pub async fn begin(stream: Box<dyn Stream>, most_bytes: usize) -> Result<Relayed
         ldap,
         driver,
         received,
+        past_library,
     })
 }
 
@@ -75,10 +133,17 @@ async fn relay(
     library: UnixStream,
     most_bytes: usize,
     received: Arc<AtomicU64>,
+    sorting: Sorting,
 ) -> io::Result<()> {
     let (from_server, to_server) = tokio::io::split(server);
     let (from_library, to_library) = library.into_split();
-    let answers = answers(from_server, to_library, Framing::new(most_bytes), &received);
+    let answers = answers(
+        from_server,
+        to_library,
+        Framing::new(most_bytes),
+        &received,
+        &sorting,
+    );
     let mut answers = std::pin::pin!(answers);
     tokio::select! {
         biased;
@@ -99,22 +164,84 @@ async fn requests(
     to_server.shutdown().await
 }
 
+/// Where a message goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum To {
+    Library,
+    Past,
+    /// What it is hasn't come yet.
+    Unknown,
+}
+
 async fn answers(
     mut from_server: ReadHalf<Box<dyn Stream>>,
     mut to_library: OwnedWriteHalf,
     mut framing: Framing,
     received: &AtomicU64,
+    sorting: &Sorting,
 ) -> io::Result<()> {
-    let mut piece = vec![0; PIECE];
+    // What isn't passed on yet: first what goes the way `last` says, then a message that isn't whole or not known.
+    let mut came = BytesMut::new();
+    let mut to = To::Unknown;
     loop {
-        let count = from_server.read(&mut piece).await?;
+        came.reserve(PIECE);
+        let count = from_server.read_buf(&mut came).await?;
         if count == 0 {
             return Ok(());
         }
-        let bytes = &piece[..count];
-        framing.follow(bytes).map_err(io::Error::other)?;
         received.fetch_add(count as u64, Ordering::Relaxed);
-        to_library.write_all(bytes).await?;
+        // So many bytes at the beginning are for the library, or whole messages of entries.
+        let (mut sorted, mut last) = (0, To::Library);
+        let mut followed = came.len() - count;
+        while followed < came.len() {
+            let passed = framing.follow_message(&came[followed..]);
+            followed += passed.map_err(io::Error::other)?;
+            let is_whole = framing.is_between_messages();
+            if to == To::Unknown {
+                to = match framing.operation() {
+                    _ if !sorting.wanted.load(Ordering::Relaxed) => To::Library,
+                    Some(SEARCH_RESULT_ENTRY) => To::Past,
+                    None if !is_whole => To::Unknown,
+                    _ => To::Library,
+                };
+            }
+            if to == To::Library || to == To::Past && is_whole {
+                if to != last && sorted > 0 {
+                    pass_on(&mut came, sorted, last, &mut to_library, sorting).await?;
+                    followed -= sorted;
+                }
+                (sorted, last) = (followed, to);
+            }
+            if is_whole {
+                to = To::Unknown;
+            }
+        }
+        if sorted > 0 {
+            pass_on(&mut came, sorted, last, &mut to_library, sorting).await?;
+            if last == To::Past {
+                // Who takes the entries has their turn before more of them are read.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Passes on so many bytes from the beginning.
+async fn pass_on(
+    came: &mut BytesMut,
+    count: usize,
+    to: To,
+    to_library: &mut OwnedWriteHalf,
+    sorting: &Sorting,
+) -> io::Result<()> {
+    let bytes = came.split_to(count);
+    match to {
+        // Nobody takes them when the connection is being dropped.
+        To::Past => sorting
+            .entries
+            .send(bytes.freeze())
+            .map_err(io::Error::other),
+        To::Library | To::Unknown => to_library.write_all(&bytes).await,
     }
 }
 

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ldap3::controls::{PagedResults, RawControl};
 use ldap3::{Ldap, LdapError, LdapResult, ResultEntry, Scope, SearchOptions};
 
 use super::connection::Connection;
-use super::entry::{Entry, constructed, primitive};
+use super::element::{self, Element, constructed, primitive};
+use super::entry::Entry;
 use super::error::{LdapFailure, Stage, known_server};
 use super::framing;
+use super::relay::EntriesPast;
 use crate::api::spec::LdapScope;
 use crate::http::process_limits::{ProcessLimits, process_limits};
 use crate::http::{CallOutcome, Observer, add_received};
@@ -92,6 +95,7 @@ impl Connection {
         let observer = &*self.observer;
         let pages = pages(
             &mut self.ldap,
+            self.past_library.begin(),
             &self.server,
             observer,
             search,
@@ -185,6 +189,7 @@ impl From<LdapError> for SearchError {
 
 async fn pages(
     ldap: &mut Ldap,
+    mut past: EntriesPast<'_>,
     server: &str,
     observer: &dyn Observer,
     search: &Search<'_>,
@@ -206,7 +211,7 @@ async fn pages(
         }
         let started = Instant::now();
         let before = budget.messages;
-        let answer = page(ldap, server, search, budget, each).await;
+        let answer = page(ldap, &mut past, server, search, budget, each).await;
         observer.request("search", outcome(&answer), started.elapsed());
         let Some(result) = answer? else {
             return Ok(());
@@ -257,40 +262,108 @@ pub(super) async fn begin<'s>(
 /// One request; its result where that was success, `None` where `each` had enough.
 async fn page(
     ldap: &mut Ldap,
+    past: &mut EntriesPast<'_>,
     server: &str,
     search: &Search<'_>,
     budget: &mut Budget<'_>,
     each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
 ) -> Result<Option<LdapResult>, SearchError> {
-    let mut entries = begin(ldap, search).await?;
-    while let Some(message) = next_counting(&mut entries, budget, search, server).await? {
-        budget.spend(search, server)?;
-        if message.is_ref() {
-            return Err(LdapFailure::Reference {
-                tried: search.tried(server),
-                elsewhere: known_server(&first_url(&message.0), search.base),
+    let malformed = || LdapFailure::Malformed {
+        tried: search.tried(server),
+    };
+    let mut messages = Messages {
+        library: begin(ldap, search).await?,
+        past,
+        has_ended: false,
+    };
+    let request = messages.library.ldap_handle().last_id();
+    while let Some(entries) = messages.next(budget, search, server).await? {
+        let mut left = &entries[..];
+        while !left.is_empty() {
+            let (id, entry) = message_of_entry(&mut left).ok_or_else(malformed)?;
+            if id != i64::from(request) {
+                // Of a search that was given up.
+                continue;
             }
-            .into());
-        }
-        if message.is_intermediate() {
-            continue;
-        }
-        let Some(entry) = Entry::of(&message.0) else {
-            let tried = search.tried(server);
-            return Err(LdapFailure::Malformed { tried }.into());
-        };
-        if each(entry)? == Next::Stop {
-            let request = entries.ldap_handle().last_id();
-            drop(entries);
-            ldap.abandon(request).await.ok();
-            return Ok(None);
+            budget.spend(search, server)?;
+            if each(entry)? == Next::Stop {
+                drop(messages);
+                ldap.abandon(request).await.ok();
+                return Ok(None);
+            }
         }
     }
-    let result = entries.finish().await;
+    let result = messages.library.finish().await;
     if result.rc == 0 {
         Ok(Some(result))
     } else {
         Err(LdapFailure::refused(search.tried(server), Stage::Search, &result, search.base).into())
+    }
+}
+
+/// The number of the request that is answered, and the entry, of the message with which `messages` begin.
+fn message_of_entry<'a>(messages: &mut &'a [u8]) -> Option<(i64, Entry<'a>)> {
+    let (_, mut message) = element::take(messages)?;
+    let (_, id) = element::take(&mut message)?;
+    let id = match id {
+        [first, ..] if first & 0x80 == 0 && id.len() <= 8 => id
+            .iter()
+            .fold(0, |number, byte| (number << 8) | i64::from(*byte)),
+        _ => return None,
+    };
+    let (tag, content) = element::take(&mut message)?;
+    let entry = Entry::of_element(Element::Raw { tag, content })?;
+    Some((id, entry))
+}
+
+/// What comes of one request.
+struct Messages<'a, 's, 'p> {
+    /// All but the entries.
+    library: Entries<'s>,
+    past: &'a mut EntriesPast<'p>,
+    /// The library has given the result, and may not be asked again.
+    has_ended: bool,
+}
+
+impl Messages<'_, '_, '_> {
+    /// The next messages of entries, or `None` where the result has come.
+    async fn next(
+        &mut self,
+        budget: &mut Budget<'_>,
+        search: &Search<'_>,
+        server: &str,
+    ) -> Result<Option<Bytes>, SearchError> {
+        loop {
+            if let Ok(entries) = self.past.entries.try_recv() {
+                return Ok(Some(entries));
+            }
+            if self.has_ended {
+                return Ok(None);
+            }
+            let message = tokio::select! {
+                biased;
+                Some(entries) = self.past.entries.recv() => return Ok(Some(entries)),
+                message = next_counting(&mut self.library, budget, search, server) => message?,
+            };
+            let Some(message) = message else {
+                // Entries were passed on before the result.
+                self.has_ended = true;
+                continue;
+            };
+            budget.spend(search, server)?;
+            if message.is_ref() {
+                return Err(LdapFailure::Reference {
+                    tried: search.tried(server),
+                    elsewhere: known_server(&first_url(&message.0), search.base),
+                }
+                .into());
+            }
+            // Entries go past the library.
+            if !message.is_intermediate() {
+                let tried = search.tried(server);
+                return Err(LdapFailure::Malformed { tried }.into());
+            }
+        }
     }
 }
 

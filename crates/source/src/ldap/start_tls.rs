@@ -6,7 +6,7 @@ use ldap3::LdapResult;
 use ldap3::asn1::{StructureTag, parse_tag};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::entry::{constructed, primitive};
+use super::element::{constructed, primitive};
 use super::framing::{Framing, ProtocolViolation};
 
 /// An LDAPMessage with the id 1, and in it an ExtendedRequest with the name 1.3.6.1.4.1.1466.20037.
