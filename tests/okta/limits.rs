@@ -20,7 +20,8 @@ const LIMITS: RateLimits = RateLimits {
     window_seconds: 2,
 };
 
-/// Twenty-five groups of one: a list and twenty-five requests, of which ten may go in a window.
+/// Twenty-five groups of one: a list and twenty-five requests, of which ten may go in a window: nine, as
+/// one is left for whoever leaves meanwhile.
 async fn many_groups(limits: RateLimits) -> SimulatedOkta {
     let okta = organization_with(Config {
         rate_limits: Some(limits),
@@ -66,11 +67,11 @@ async fn a_share_spent_in_the_middle_is_waited_for_and_nothing_is_lost() {
     ));
     assert!(
         started.elapsed() > Duration::from_secs(2),
-        "twenty-six requests at ten in a window end in the third"
+        "twenty-six requests at nine in a window end in the third"
     );
     assert_eq!(
         most(&okta, RateLimitBucket::Groups),
-        10,
+        9,
         "{:?}",
         okta.spent()
     );
@@ -95,7 +96,7 @@ async fn requests_whose_answers_are_lost_count_as_spent() {
     assert!(seen.groups.values().all(|members| members.len() == 1));
     assert_eq!(okta.faults().fired(), 3);
     assert!(
-        most(&okta, RateLimitBucket::Groups) <= 10,
+        most(&okta, RateLimitBucket::Groups) <= 9,
         "{:?}",
         okta.spent()
     );
@@ -128,7 +129,7 @@ async fn the_share_can_be_set() {
     assert_eq!(seen.groups.len(), 25);
     assert_eq!(
         most(&okta, RateLimitBucket::Groups),
-        20,
+        18,
         "{:?}",
         okta.spent()
     );

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use directory_sync::source::{ReadProgress, Reading, Source};
+use directory_sync::directory::ExternalId;
+use directory_sync::source::{LeaverCheck, ReadProgress, Reading, Source};
 use directory_sync_testing::Refusal;
 use simulators::fault::{Fault, Way, Work};
 use simulators::one_login::{
@@ -73,6 +74,38 @@ async fn a_share_spent_in_the_middle_is_waited_for_and_nothing_is_lost() {
         .await
         .expect("while it waited, it said so")
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_waits_leaves_something_for_whoever_leaves_meanwhile() {
+    let one_login = many_roles(Some(RateLimit {
+        window_seconds: 600,
+        ..LIMIT
+    }))
+    .await;
+    let id = one_login.user(UserSeed::new("ann@example.com"));
+    let id = ExternalId::parse(&id.to_string()).unwrap();
+    let source = source(settings(&one_login)).unwrap();
+    let progress = ReadProgress::default();
+    let asks = async {
+        while progress.waits_until().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(most(&one_login), 18, "nine tenths of the share");
+        for requests in [19, 20] {
+            let check = source.check_leaver(&id);
+            let check = tokio::time::timeout(Duration::from_secs(5), check).await;
+            let LeaverCheck::Uncertain(why) = check.expect("it doesn't wait").unwrap() else {
+                panic!("she may log in");
+            };
+            assert!(why.contains("may be used"), "{why}");
+            assert_eq!(most(&one_login), requests);
+        }
+    };
+    tokio::select! {
+        read = source.read(None, &progress) => panic!("it should wait: {read:?}"),
+        () = asks => {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

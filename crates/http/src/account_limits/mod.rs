@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::RateLimit;
-use window::{State, Verdict};
+use window::{Share, State, Verdict};
 
 /// How a vendor's answers give its limits.
 #[derive(Debug)]
@@ -57,8 +57,8 @@ pub struct WindowHeaders {
 pub struct AccountLimits {
     rules: &'static LimitRules,
     account: Arc<Account>,
-    /// Of each limit, in percent.
-    share: u8,
+    /// Of each limit.
+    share: Share,
     /// Until when a request waits, in seconds since 1970.
     waits_until: Arc<AtomicI64>,
 }
@@ -79,8 +79,24 @@ impl AccountLimits {
         Self {
             rules,
             account,
-            share,
+            share: Share {
+                percent: share,
+                spares: false,
+            },
             waits_until: Arc::default(),
+        }
+    }
+
+    /// The same for whole lists: a tenth of the share is left to requests that somebody's leaving depends on.
+    #[must_use]
+    pub fn sparing(&self) -> Self {
+        Self {
+            share: Share {
+                spares: true,
+                ..self.share
+            },
+            waits_until: Arc::default(),
+            ..self.clone()
         }
     }
 
@@ -127,7 +143,7 @@ struct AccountLimiter {
 
 impl fmt::Debug for AccountLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} % of {}", self.limits.share, self.bucket)
+        write!(f, "{} % of {}", self.limits.share.percent, self.bucket)
     }
 }
 

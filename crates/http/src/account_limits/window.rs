@@ -46,6 +46,15 @@ struct Window {
     answered: u32,
 }
 
+/// What of a limit is used.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    /// Of the whole limit, at most.
+    pub percent: u8,
+    /// The last tenth of that is left to others of this process, also where other clients have used the rest.
+    pub spares: bool,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Go,
@@ -67,7 +76,7 @@ impl State {
         }
     }
 
-    pub(super) fn verdict(&mut self, now: Instant, share: u8) -> Verdict {
+    pub(super) fn verdict(&mut self, now: Instant, share: Share) -> Verdict {
         while self
             .in_flight
             .front()
@@ -84,10 +93,14 @@ impl State {
         let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
         match self.window.as_ref().filter(|window| window.ends > now) {
             Some(window) => {
-                let allowed = u64::from(window.limit) * u64::from(share) / 100;
-                let used = u64::from(window.answered) + u64::from(in_flight);
+                let allowed = u64::from(window.limit) * u64::from(share.percent) / 100;
+                let spared = if share.spares { allowed / 10 } else { 0 };
+                let in_flight = u64::from(in_flight);
+                let used = u64::from(window.answered) + in_flight;
                 // However small the share, one request in a window goes.
-                if used >= allowed.max(1) || window.remaining <= in_flight {
+                if used >= (allowed - spared).max(1)
+                    || u64::from(window.remaining) <= in_flight + spared
+                {
                     return Verdict::Spent(window.ends);
                 }
             }
@@ -212,6 +225,11 @@ mod tests {
         ..FROM_HEADERS
     };
 
+    const HALF: Share = Share {
+        percent: 50,
+        spares: false,
+    };
+
     fn headers(limit: u32, remaining: u32, reset: i64, ends_in: u64) -> Option<WindowHeaders> {
         Some(WindowHeaders {
             limit,
@@ -223,7 +241,7 @@ mod tests {
 
     fn go_on(state: &mut State, now: Instant) -> usize {
         (0..1000)
-            .take_while(|_| state.verdict(now, 50) == Verdict::Go)
+            .take_while(|_| state.verdict(now, HALF) == Verdict::Go)
             .count()
     }
 
@@ -232,13 +250,13 @@ mod tests {
         let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         assert_eq!(go_on(&mut state, now), 1);
         assert_eq!(
-            state.verdict(now, 50),
+            state.verdict(now, HALF),
             Verdict::Probing(now + PROBE_TIMEOUT)
         );
 
         state.answered(now, StatusCode::OK, headers(20, 19, 100, 30));
         assert_eq!(go_on(&mut state, now), 9, "ten in all");
-        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 30 * SECOND));
+        assert_eq!(state.verdict(now, HALF), Verdict::Spent(now + 30 * SECOND));
 
         let later = now + 30 * SECOND;
         assert_eq!(go_on(&mut state, later), 1, "a new window is found out");
@@ -267,7 +285,31 @@ mod tests {
         go_on(&mut state, now);
         state.answered(now, StatusCode::OK, headers(100, 3, 100, 30));
         assert_eq!(go_on(&mut state, now), 3);
-        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 30 * SECOND));
+        assert_eq!(state.verdict(now, HALF), Verdict::Spent(now + 30 * SECOND));
+    }
+
+    #[test]
+    fn the_last_tenth_of_the_share_is_spared_and_so_is_as_much_of_what_others_left() {
+        let sparing = Share {
+            spares: true,
+            ..HALF
+        };
+        let go_sparing = |state: &mut State, now| {
+            (0..1000)
+                .take_while(|_| state.verdict(now, sparing) == Verdict::Go)
+                .count()
+        };
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
+        go_on(&mut state, now);
+        state.answered(now, StatusCode::OK, headers(100, 99, 100, 30));
+        assert_eq!(go_sparing(&mut state, now), 44, "45 in all");
+        assert_eq!(go_on(&mut state, now), 5, "the rest of our half");
+
+        let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
+        go_on(&mut state, now);
+        state.answered(now, StatusCode::OK, headers(100, 8, 100, 30));
+        assert_eq!(go_sparing(&mut state, now), 3);
+        assert_eq!(go_on(&mut state, now), 5);
     }
 
     #[test]
@@ -275,20 +317,23 @@ mod tests {
         let (mut state, now) = (State::new(&FROM_HEADERS), Instant::now());
         go_on(&mut state, now);
         state.answered(now, StatusCode::OK, headers(100, 99, 100, 30));
-        assert_eq!(state.verdict(now, 50), Verdict::Go);
+        assert_eq!(state.verdict(now, HALF), Verdict::Go);
         state.answered(now, StatusCode::TOO_MANY_REQUESTS, headers(0, 0, 500, 60));
         assert_eq!(
-            state.verdict(now, 50),
+            state.verdict(now, HALF),
             Verdict::Spent(now + CONCURRENCY_PAUSE)
         );
         let later = now + CONCURRENCY_PAUSE;
-        assert_eq!(state.verdict(later, 50), Verdict::Go);
+        assert_eq!(state.verdict(later, HALF), Verdict::Go);
         state.answered(
             later,
             StatusCode::TOO_MANY_REQUESTS,
             headers(100, 7, 100, 29),
         );
-        assert_eq!(state.verdict(later, 50), Verdict::Spent(now + 30 * SECOND));
+        assert_eq!(
+            state.verdict(later, HALF),
+            Verdict::Spent(now + 30 * SECOND)
+        );
     }
 
     #[test]
@@ -301,8 +346,9 @@ mod tests {
             remaining: 20,
             answered: 0,
         });
-        assert_eq!(state.verdict(now, 1), Verdict::Go);
-        assert_eq!(state.verdict(now, 1), Verdict::Spent(now + SECOND));
+        let least = Share { percent: 1, ..HALF };
+        assert_eq!(state.verdict(now, least), Verdict::Go);
+        assert_eq!(state.verdict(now, least), Verdict::Spent(now + SECOND));
     }
 
     #[test]
@@ -324,11 +370,14 @@ mod tests {
         for _ in 0..8 {
             state.answered(now, StatusCode::OK, None);
         }
-        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 3600 * SECOND));
+        assert_eq!(
+            state.verdict(now, HALF),
+            Verdict::Spent(now + 3600 * SECOND)
+        );
 
         state.answered(now, StatusCode::OK, headers(40, 39, 100, 60));
         assert_eq!(go_on(&mut state, now), 10, "of twenty, ten went before");
-        assert_eq!(state.verdict(now, 50), Verdict::Spent(now + 60 * SECOND));
+        assert_eq!(state.verdict(now, HALF), Verdict::Spent(now + 60 * SECOND));
     }
 
     #[test]

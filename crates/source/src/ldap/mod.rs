@@ -1,7 +1,7 @@
 //! LDAP directories: OpenLDAP, 389-ds, FreeIPA and their kin.
 //!
-//! `connection` reaches a server, `search` reads a list to its proven end, `entry` and `dn` make
-//! sense of what comes, `read` turns it into a directory, `changes` brings that up to date later (`kept` and `packed`:
+//! `connection` reaches a server, `search` reads a list to its proven end (`relay` and `framing`: which bytes the LDAP
+//! library sees), `element`, `entry` and `dn` make sense of what comes, `read` turns it into a directory, `changes` brings that up to date later (`kept` and `packed`:
 //! what is kept of a read; `refresh`: the protocol; `database` and `csn`: where a database stands), `watch` notices
 //! changes between reads (`digests`: which of them matter; `persistent`: searches that go on), `check` reports how
 //! far one gets.

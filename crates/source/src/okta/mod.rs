@@ -39,6 +39,8 @@ pub use settings::{Credentials, GroupScope, InvalidSettings, OktaSettings, UserS
 pub struct OktaSource {
     settings: OktaSettings,
     organization: Organization,
+    /// The same for whole reads.
+    whole: Organization,
     cache: memberships::MembershipCache,
 }
 
@@ -52,6 +54,7 @@ impl OktaSource {
         let organization = Organization::new(&settings, credentials).map_err(ApiError::from)?;
         Ok(Self {
             settings,
+            whole: organization.for_whole_reads(),
             organization,
             cache: memberships::MembershipCache::default(),
         })
@@ -65,9 +68,9 @@ impl Source for OktaSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            let read = read::read(&self.organization, &self.settings, &self.cache, progress);
+            let read = read::read(&self.whole, &self.settings, &self.cache, progress);
             Ok(Reading::Full {
-                directory: with_wait_reporting(progress, &self.organization.limits, read).await?,
+                directory: with_wait_reporting(progress, &self.whole.limits, read).await?,
                 version: None,
             })
         };

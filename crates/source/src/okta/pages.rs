@@ -129,6 +129,24 @@ impl Organization {
         })
     }
 
+    /// For whole reads, which leave some of the limits to requests about one person.
+    pub fn for_whole_reads(&self) -> Self {
+        let limits = self.limits.sparing();
+        let of = |bucket: RateLimitBucket, client: &ApiClient| ApiClient {
+            limit: limits.bucket(bucket.name()),
+            ..client.clone()
+        };
+        Self {
+            origin: self.origin.clone(),
+            users: of(RateLimitBucket::Users, &self.users),
+            groups: of(RateLimitBucket::Groups, &self.groups),
+            apps: of(RateLimitBucket::Apps, &self.apps),
+            tokens: self.tokens.clone(),
+            buys_tokens: self.buys_tokens,
+            limits,
+        }
+    }
+
     /// An address of the API.
     pub fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = below(&self.origin, &[&["api", "v1"], path].concat());

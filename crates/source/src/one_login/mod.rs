@@ -38,6 +38,8 @@ pub use settings::{Credentials, InvalidSettings, OneLoginSettings};
 pub struct OneLoginSource {
     settings: OneLoginSettings,
     account: Account,
+    /// The same for whole reads.
+    whole: Account,
 }
 
 impl OneLoginSource {
@@ -47,7 +49,11 @@ impl OneLoginSource {
     /// When the settings can't work, whatever OneLogin says.
     pub fn new(settings: OneLoginSettings, credentials: &Credentials) -> Result<Self, SourceError> {
         let account = Account::new(&settings, credentials).map_err(ApiError::from)?;
-        Ok(Self { settings, account })
+        Ok(Self {
+            settings,
+            whole: account.for_whole_reads(),
+            account,
+        })
     }
 }
 
@@ -58,9 +64,9 @@ impl Source for OneLoginSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            let read = read::read(&self.account, &self.settings, progress);
+            let read = read::read(&self.whole, &self.settings, progress);
             Ok(Reading::Full {
-                directory: with_wait_reporting(progress, &self.account.limits, read).await?,
+                directory: with_wait_reporting(progress, &self.whole.limits, read).await?,
                 version: None,
             })
         };

@@ -131,6 +131,21 @@ impl Account {
         })
     }
 
+    /// For whole reads, which leave some of the limit to requests about one person.
+    pub fn for_whole_reads(&self) -> Self {
+        let limits = self.limits.sparing();
+        Self {
+            url: self.url.clone(),
+            remote: ApiClient {
+                limit: limits.bucket(REQUESTS),
+                ..self.remote.clone()
+            },
+            tokens: self.tokens.clone(),
+            limits,
+            modest: AtomicBool::new(false),
+        }
+    }
+
     /// Reads a list to its end; `keep` says what of each entry is kept, and `progress` is called with how many
     /// entries came.
     ///
