@@ -418,3 +418,142 @@ fn first_url(reference: &ldap3::asn1::StructureTag) -> String {
         .and_then(primitive)
         .map_or_else(String::new, |url| sanitize(&String::from_utf8_lossy(url)))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::connection::Connector;
+    use super::super::settings::LdapSettings;
+    use super::*;
+
+    /// The messages that answer the request with this number.
+    type Answer = fn(u8) -> Vec<Vec<u8>>;
+
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(content.len()).unwrap();
+        [&[tag, length][..], content].concat()
+    }
+
+    fn message(id: u8, operation: &[u8]) -> Vec<u8> {
+        element(0x30, &[&[2, 1, id][..], operation].concat())
+    }
+
+    fn entry(id: u8, dn: &str) -> Vec<u8> {
+        let content = [element(4, dn.as_bytes()), element(0x30, &[])].concat();
+        message(id, &element(0x64, &content))
+    }
+
+    /// An entry with a control, of which this client knows nothing.
+    fn entry_with_control(id: u8, dn: &str) -> Vec<u8> {
+        let content = [element(4, dn.as_bytes()), element(0x30, &[])].concat();
+        let controls = element(0xa0, &element(0x30, &element(4, b"1.2.3")));
+        message(id, &[element(0x64, &content), controls].concat())
+    }
+
+    fn result(id: u8) -> Vec<u8> {
+        message(id, &element(0x65, &[0x0a, 1, 0, 4, 0, 4, 0]))
+    }
+
+    /// Answers one request after another, byte by byte, with what is made for its number.
+    async fn serve(mut stream: TcpStream, answers: Vec<Answer>) {
+        for answer in answers {
+            let mut request = [0; 1_024];
+            let id = loop {
+                let count = stream.read(&mut request).await.unwrap();
+                assert!(count > 0, "the connection ended");
+                // Abandoning has no answer, and a search may come together with it.
+                let mut left = &request[..count];
+                let mut found = None;
+                while let Some((_, mut content)) = element::take(&mut left) {
+                    let (_, number) = element::take(&mut content).unwrap();
+                    if content.first() == Some(&0x63) {
+                        found = Some(number[0]);
+                    }
+                }
+                if let Some(found) = found {
+                    break found;
+                }
+            };
+            for byte in answer(id).concat() {
+                stream.write_all(&[byte]).await.unwrap();
+            }
+        }
+        stream.read_u8().await.ok();
+    }
+
+    async fn names(connection: &mut Connection, most: usize) -> Result<Vec<String>, LdapFailure> {
+        let mut names = vec![];
+        let search = Search {
+            what: "users",
+            base: "dc=example,dc=com",
+            scope: LdapScope::Subtree,
+            filter: "(objectClass=*)",
+            attributes: &[],
+            controls: &[],
+            page_size: 0,
+            idle: Duration::from_secs(5),
+            limit: Duration::from_secs(10),
+        };
+        let each = |entry: Entry<'_>| {
+            names.push(entry.dn().to_owned());
+            Ok(match names.len() == most {
+                true => Next::Stop,
+                false => Next::Continue,
+            })
+        };
+        connection.search(&search, each).await.map(|()| names)
+    }
+
+    async fn connection(answers: Vec<Answer>) -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ldap://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            serve(listener.accept().await.unwrap().0, answers).await;
+        });
+        let settings = LdapSettings::new(vec![url.parse().unwrap()], "dc=example,dc=com");
+        Connector::new(&settings).unwrap().first().await.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn entries_of_a_search_that_was_given_up_are_no_part_of_the_next() {
+        let mut connection = connection(vec![
+            |id| vec![entry(id, "cn=a"), entry(id, "cn=b"), entry(id, "cn=c")],
+            |id| {
+                vec![
+                    entry(1, "cn=late"),
+                    result(1),
+                    entry(id, "cn=d"),
+                    entry(1, "cn=later"),
+                    entry_with_control(id, "cn=e"),
+                    result(id),
+                ]
+            },
+            |id| vec![result(id)],
+        ])
+        .await;
+        assert_eq!(names(&mut connection, 2).await.unwrap(), ["cn=a", "cn=b"]);
+        assert_eq!(
+            names(&mut connection, usize::MAX).await.unwrap(),
+            ["cn=d", "cn=e"]
+        );
+        let none: [&str; 0] = [];
+        assert_eq!(names(&mut connection, usize::MAX).await.unwrap(), none);
+    }
+
+    #[tokio::test]
+    async fn a_number_of_a_request_that_is_none_is_no_answer() {
+        for number in [&[0xff][..], &[], &[1; 9]] {
+            let operation = &entry(1, "cn=a")[5..];
+            let mut bytes = element(0x30, &[&element(2, number), operation].concat());
+            let mut left = &bytes[..];
+            assert!(message_of_entry(&mut left).is_none(), "{number:x?}");
+            bytes.truncate(bytes.len() - 1);
+            assert!(message_of_entry(&mut &bytes[..]).is_none());
+        }
+        let bytes = entry(7, "cn=a");
+        let (id, found) = message_of_entry(&mut &bytes[..]).unwrap();
+        assert_eq!((id, found.dn()), (7, "cn=a"));
+    }
+}
