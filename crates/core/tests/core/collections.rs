@@ -19,6 +19,7 @@ use proptest::prelude::*;
 
 use crate::killed::{Killed, Whose};
 use crate::render::PIPE;
+use crate::taken_back::Records;
 use crate::{changes, problems, unlimited};
 
 use CollectionRight::{Edit, Manage, View};
@@ -38,14 +39,22 @@ fn rule(group: &str, exclusive: bool, access: &[(&str, CollectionRight)]) -> Col
 }
 
 fn company() -> TestDirectory {
+    company_with(&[true; 3])
+}
+
+/// The same with these of its groups.
+fn company_with(there: &[bool]) -> TestDirectory {
     let people = ["ann", "bob", "cid", "dan"];
     let directory = people.iter().fold(directory(), |directory, person| {
         directory.person(person, &format!("{person}@example.com"))
     });
-    directory
-        .group("eng-a", "eng-a", &["ann", "bob"])
-        .group("eng-b", "eng-b", &["cid"])
-        .group("ops", "ops", &["dan"])
+    let inside: [&[&str]; 3] = [&["ann", "bob"], &["cid"], &["dan"]];
+    let groups = GROUPS.iter().zip(inside).zip(there);
+    groups
+        .filter(|(_, there)| **there)
+        .fold(directory, |directory, ((group, inside), _)| {
+            directory.group(group, group, inside)
+        })
 }
 
 fn members() -> ModelOrganization {
@@ -701,6 +710,12 @@ enum Event {
     Refusing(Vec<bool>),
     Killed(Killed),
     RecordLost,
+    /// Which groups the directory has.
+    Directory(Vec<bool>),
+    /// The last run is undone.
+    Undone,
+    /// What the last run held is approved.
+    Approved,
 }
 
 /// The groups that rules may name.
@@ -724,13 +739,17 @@ fn events() -> impl Strategy<Value = Event> {
         1 => prop::collection::vec(any::<bool>(), GROUPS.len()).prop_map(Event::Refusing),
         2 => Killed::any().prop_map(Event::Killed),
         1 => Just(Event::RecordLost),
+        2 => prop::collection::vec(prop::bool::weighted(0.7), GROUPS.len()).prop_map(Event::Directory),
+        2 => Just(Event::Undone),
+        1 => Just(Event::Approved),
     ]
 }
 
 proptest! {
     /// Whatever happened: once nothing is refused, a group has exactly the access that rules give it, with
-    /// `exclusive` nothing else, without it what no run certainly gave, and what one may have given is told; and
-    /// groups made by hand are untouched.
+    /// `exclusive` nothing else, without it what no run certainly gave, and what one may have given or an undo gave
+    /// back is told, also of groups that the directory doesn't have any more; and groups made by hand are
+    /// untouched.
     #[test]
     fn access_ends_as_declared_and_the_rest_is_untouched(
         history in prop::collection::vec(events(), 1..12),
@@ -740,6 +759,9 @@ proptest! {
         let nobodys = || GROUPS.map(|_| COLLECTIONS.map(|_| Whose::Somebodys));
         let mut whose = nobodys();
         let mut rules: Vec<Rule> = vec![];
+        let mut there = vec![true; GROUPS.len()];
+        let mut records = Records::default();
+        let mut digest = None;
         let right = |company: &Company, group: usize, collection: usize| {
             let wanted = format!("{}: ", GROUPS[group]);
             let end = format!(" on {}", COLLECTIONS[collection]);
@@ -772,6 +794,32 @@ proptest! {
                     company.run.ledger = Ledger::begin_careful(company.run.now);
                     whose = nobodys();
                 }
+                Event::Directory(groups) => there = groups.clone(),
+                Event::Undone => {
+                    let Company { run, organization, policy } = &mut company;
+                    let undone = records.undo(run, organization, policy);
+                    let refused = organization.refused.clone();
+                    for change in undone.iter().flat_map(|undone| &undone.approved.changes) {
+                        let group = GROUPS.iter().position(|one| id(one) == *change.external_id());
+                        let (Some(group), Some(GroupAction::SetCollections(access))) =
+                            (group, change.group())
+                        else {
+                            continue;
+                        };
+                        for one in access.changes.iter().filter(|_| !refused.contains(change.external_id())) {
+                            let name = one.external_id.as_deref();
+                            let at = COLLECTIONS.iter().position(|it| Some(*it) == name).unwrap();
+                            whose[group][at] = match one.to {
+                                Some(_) => Whose::GivenBack,
+                                None => Whose::Somebodys,
+                            };
+                        }
+                    }
+                }
+                Event::Approved => {
+                    company.run.approval = digest.take().map(|digest| Approval { digest });
+                    company.run.now -= SignedDuration::from_hours(24);
+                }
             }
             company.policy.access.collections = rules
                 .iter()
@@ -793,7 +841,7 @@ proptest! {
                     *known = read.read(before[group][one].as_ref(), is_other);
                 }
             }
-            let directory = self::company();
+            let directory = company_with(&there);
             let ran = match killed {
                 Some(how) => {
                     company.run.now += SignedDuration::from_hours(25);
@@ -817,8 +865,15 @@ proptest! {
                     }
                     guarded
                 }
-                None => company.sync(&directory),
+                None => {
+                    company.run.now += SignedDuration::from_hours(25);
+                    let Company { run, organization, policy } = &mut company;
+                    let ran = records.sync(run, &directory, organization, policy);
+                    run.approval = None;
+                    ran
+                }
             };
+            digest = ran.held.as_ref().map(|_| ran.digest.clone());
             prop_assert!(company.access().contains(&"by hand: Edit on wiki".to_owned()));
             if killed.is_some() {
                 continue;
@@ -827,7 +882,10 @@ proptest! {
             let told = told.filter(|one| one.reason == ProblemReason::AccessKept);
             let told: Vec<&str> = told.map(|one| &*one.message).collect();
             for group in 0..GROUPS.len() {
-                let own = |pattern: usize| Glob::new(PATTERNS[pattern]).matches(GROUPS[group]);
+                let fits = |pattern: usize, group: usize| {
+                    there[group] && Glob::new(PATTERNS[pattern]).matches(GROUPS[group])
+                };
+                let own = |pattern: usize| fits(pattern, group);
                 let mine: Vec<_> = rules.iter().filter(|(pattern, ..)| own(*pattern)).collect();
                 let exclusive = mine.iter().any(|(_, exclusive, _)| *exclusive);
                 let refused = company.organization.refused.contains(&id(GROUPS[group]));
@@ -837,6 +895,11 @@ proptest! {
                     let access = access.filter(|(named, _)| *named == one).map(|(_, right)| *right);
                     let declared = access.reduce(|a, b| a.max(b));
                     let declared = declared.map(|right| named(group, one, right));
+                    // By a rule that fits no group somebody may be meant to have it.
+                    let is_doubtful = rules.iter().any(|(pattern, _, access)| {
+                        !(0..GROUPS.len()).any(|group| fits(*pattern, group))
+                            && access.iter().any(|(named, _)| *named == one)
+                    });
                     let about = format!("{} on {}", GROUPS[group], COLLECTIONS[one]);
                     let known = &mut whose[group][one];
                     if refused {
@@ -844,7 +907,7 @@ proptest! {
                     } else if ran.held.is_none() {
                         match &declared {
                             Some(declared) => prop_assert_eq!(now.as_ref(), Some(declared)),
-                            None if exclusive || *known == Whose::Runs => {
+                            None if !is_doubtful && (exclusive || *known == Whose::Runs) => {
                                 prop_assert_eq!(&now, &None, "{}", about);
                             }
                             None => prop_assert_eq!(&now, was, "{} is untouched", about),
@@ -854,7 +917,8 @@ proptest! {
                     let group_named = format!("group {} has", GROUPS[group]);
                     let is_told =
                         told.iter().any(|it| it.contains(&names) && it.contains(&group_named));
-                    let is_left = declared.is_none() && !exclusive && *known == Whose::Unclear;
+                    let is_left =
+                        declared.is_none() && !exclusive && !is_doubtful && known.is_told();
                     prop_assert_eq!(is_told, is_left, "{} is told: {:?}", about, told);
                     if now != *was {
                         *known = match now {
@@ -1021,4 +1085,323 @@ fn who_came_in_with_an_approval_does_not_raise_what_others_may_gain_either() {
         manage: false,
     };
     assert_eq!(why(&held), [expected]);
+}
+
+/// What is told of access that stays.
+fn told(guarded: &GuardedPlan) -> Vec<String> {
+    let told = guarded.approved.problems.iter();
+    let told = told.filter(|one| one.reason == ProblemReason::AccessKept);
+    told.map(|one| one.message.to_string()).collect()
+}
+
+/// The company without `eng-b`, to which a run gave access to `infra`; `wiki` it had by hand.
+fn without_eng_b() -> (Company, TestDirectory) {
+    let mut company = Company::new(vec![rule("eng-*", false, &[("infra", View)])]);
+    company.organization.set_right("eng-b", "wiki", Some(Edit));
+    company.sync(&self::company());
+    (company, company_with(&[true, false, true]))
+}
+
+const WITHOUT_EXCEPT_BY_HAND: [&str; 2] = ["eng-a: View on infra", "eng-b: Edit on wiki"];
+const AS_BEFORE: [&str; 3] = [
+    "eng-a: View on infra",
+    "eng-b: Edit on wiki",
+    "eng-b: View on infra",
+];
+
+#[test]
+fn a_group_that_is_gone_from_the_directory_loses_what_a_run_gave_it_and_nothing_else() {
+    let (mut company, without) = without_eng_b();
+    let run = company.sync(&without);
+    assert_eq!(changes(&run), ["SetCollections eng-b"]);
+    assert_eq!(people(&run), [1]);
+    assert_eq!(company.access(), WITHOUT_EXCEPT_BY_HAND);
+    assert_eq!(changes(&company.sync(&without)), [""; 0]);
+    // It is a group like any other again.
+    company.sync(&self::company());
+    assert_eq!(company.access(), AS_BEFORE);
+}
+
+#[test]
+fn a_group_that_a_filter_leaves_out_loses_what_a_run_gave_it() {
+    let (mut company, _) = without_eng_b();
+    company.policy.groups.exclude = vec![Glob::new("eng-b")];
+    company.sync(&self::company());
+    assert_eq!(company.access(), WITHOUT_EXCEPT_BY_HAND);
+}
+
+#[test]
+fn the_access_of_a_group_that_is_gone_stays_as_long_as_its_rule_fits_no_group() {
+    let (mut company, without) = without_eng_b();
+    company.policy.access.collections = vec![
+        rule("eng-a", false, &[("infra", View)]),
+        rule("eng-b", false, &[("infra", View)]),
+    ];
+    let run = company.sync(&without);
+    assert_eq!(company.access(), AS_BEFORE);
+    assert!(problems(&run).contains(&(ProblemReason::UnmatchedPattern, vec![])));
+    company.policy.access.collections.pop();
+    company.sync(&without);
+    assert_eq!(company.access(), WITHOUT_EXCEPT_BY_HAND);
+}
+
+#[test]
+fn a_group_that_may_be_an_entry_that_cannot_be_identified_keeps_its_access_and_is_named() {
+    let (mut company, without) = without_eng_b();
+    for entry in ["another", ""] {
+        let run = company.sync(&without.clone().unidentified_group(entry));
+        assert_eq!(company.access(), AS_BEFORE);
+        let told = told(&run);
+        assert!(
+            told[0].contains("group eng-b keeps View on infra, which a sync gave"),
+            "{told:?}"
+        );
+    }
+    company.sync(&without);
+    assert_eq!(company.access(), WITHOUT_EXCEPT_BY_HAND);
+}
+
+#[test]
+fn a_group_that_is_not_managed_any_more_keeps_its_access_and_is_named() {
+    let (mut company, without) = without_eng_b();
+    let groups = company.organization.content.groups.iter_mut();
+    let eng_b = groups.filter(|group| &*group.name == "eng-b");
+    eng_b.for_each(|group| group.external_id = None);
+    for _ in 0..2 {
+        let run = company.sync(&without);
+        assert_eq!(company.access(), AS_BEFORE);
+        let told = told(&run);
+        assert!(
+            told[0].contains("group eng-b keeps View on infra, which a sync gave, and isn't"),
+            "{told:?}"
+        );
+    }
+    company
+        .organization
+        .content
+        .groups
+        .retain(|group| &*group.name != "eng-b");
+    assert_eq!(told(&company.sync(&without)), [""; 0]);
+}
+
+#[test]
+fn a_group_that_is_deleted_is_deleted_and_its_access_is_no_matter_of_its_own() {
+    let (mut company, without) = without_eng_b();
+    company.policy.groups.prune = true;
+    assert_eq!(changes(&company.sync(&without)), ["DeleteGroup eng-b"]);
+}
+
+#[test]
+fn the_limits_of_a_deletion_hold_what_a_group_loses_that_is_gone() {
+    let (directory, _) = crowd();
+    let held = |policy: &dyn Fn(&mut Policy), left: &[&str]| {
+        let (mut company, _) = crowded(vec![rule("*", false, &[("infra", View)])]);
+        company.policy.access.collections_limit = Limit::Percent(100.0);
+        assert_eq!(why(&company.sync(&directory)), []);
+        company.policy.groups.exclude = left.iter().map(|one| Glob::new(one)).collect();
+        policy(&mut company.policy);
+        let run = company.sync(&directory);
+        (why(&run), company.access().len())
+    };
+    // All twenty of a group at once, as if it had been deleted.
+    let (why, left) = held(
+        &|policy| policy.groups.limit = Limit::Percent(50.0),
+        &["all"],
+    );
+    let expected = HeldBecause::EndedGroup {
+        name: "all".into(),
+        members: 20,
+        limit: Some(10),
+    };
+    assert_eq!((why, left), (vec![expected.clone()], 3));
+    assert_eq!(
+        expected.to_string(),
+        "group all isn't synced any more, and 20 members would lose access that rules gave it; groups.limit \
+         allows 10 in 24 hours"
+    );
+    // Or one that is protected.
+    let (why, left) = held(
+        &|policy| policy.groups.protected = vec![Glob::new("ops")],
+        &["ops"],
+    );
+    let expected = HeldBecause::EndedGroup {
+        name: "ops".into(),
+        members: 4,
+        limit: None,
+    };
+    assert_eq!((why, left), (vec![expected.clone()], 3));
+    assert_eq!(
+        expected.to_string(),
+        "group ops isn't synced any more and is protected, and 4 members would lose access that rules gave it"
+    );
+    // Or many groups, however few people are in them.
+    let (why, left) = held(
+        &|policy| policy.offboarding.limit = Limit::Percent(50.0),
+        &["ops", "eng-a"],
+    );
+    let expected = HeldBecause::EndedGroups {
+        groups: 2,
+        earlier: 0,
+        limit: 1,
+    };
+    assert_eq!((why, left), (vec![expected.clone()], 3));
+    assert_eq!(
+        expected.to_string(),
+        "2 groups would lose access that rules gave, not being synced any more; offboarding.limit allows 1 in \
+         24 hours"
+    );
+    // Or more people than may lose something.
+    let (why, left) = held(
+        &|policy| policy.offboarding.limit = Limit::Count(3),
+        &["ops"],
+    );
+    assert_eq!(why.len(), 1, "{why:?}");
+    assert_eq!(
+        why[0].to_string(),
+        "4 members would lose something, by the rules of access; offboarding.limit allows 3 in 24 hours"
+    );
+    assert_eq!(left, 3);
+    let (why, left) = held(&|_| {}, &["ops"]);
+    assert_eq!((why, left), (vec![], 2));
+}
+
+#[test]
+fn groups_that_are_gone_one_after_the_other_count_together_within_a_day() {
+    let (mut company, directory) = crowded(vec![rule("*", false, &[("infra", View)])]);
+    company.policy.access.collections_limit = Limit::Percent(100.0);
+    company.sync(&directory);
+    company.policy.offboarding.limit = Limit::Percent(50.0);
+    company.policy.groups.exclude = vec![Glob::new("ops")];
+    assert_eq!(why(&company.sync(&directory)), []);
+    company.policy.groups.exclude.push(Glob::new("eng-a"));
+    company.run.now -= SignedDuration::from_hours(24);
+    let expected = HeldBecause::EndedGroups {
+        groups: 1,
+        earlier: 1,
+        limit: 1,
+    };
+    assert_eq!(why(&company.sync(&directory)), [expected]);
+    assert_eq!(company.access().len(), 2);
+    assert_eq!(why(&company.sync(&directory)), []);
+    assert_eq!(company.access().len(), 1);
+}
+
+#[test]
+fn whoever_is_in_a_new_group_instead_loses_the_access_once_that_has_it() {
+    let (mut company, without) = without_eng_b();
+    let renamed = without.group("new", "eng-new", &["cid"]);
+    let first = company.sync(&renamed);
+    assert_eq!(changes(&first), ["CreateGroup new"]);
+    let follows: Vec<String> = first.approved.follows[&id("new")]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(follows, ["View on infra"]);
+    let sides = Sides {
+        source: "a directory",
+        organization: "an organization",
+    };
+    let document = PlanDocument::of(&first, &sides);
+    let shown = render::table(&document, &PIPE);
+    assert!(
+        shown.contains("access follows in the next run: View on infra"),
+        "{shown}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&render::json(&document)).unwrap();
+    assert_eq!(
+        json["changes"][0]["accessFollows"][0]["externalId"],
+        "infra"
+    );
+    company.sync(&renamed);
+    assert_eq!(
+        company.access(),
+        [
+            "eng-a: View on infra",
+            "eng-b: Edit on wiki",
+            "eng-new: View on infra"
+        ]
+    );
+}
+
+#[test]
+fn a_group_that_an_incremental_read_lacks_loses_nothing_before_all_is_read() {
+    let (mut company, without) = without_eng_b();
+    let Company {
+        run,
+        organization,
+        policy,
+    } = &mut company;
+    let planned = run.plan_incremental(&without, Default::default(), organization, policy);
+    assert_eq!(changes(&planned), [""; 0]);
+    assert!(planned.needs_complete_read.is_some());
+}
+
+#[test]
+fn what_was_taken_from_a_group_that_is_gone_and_given_back_by_an_undo_stays_and_is_named() {
+    let (mut company, without) = without_eng_b();
+    let mut records = Records::default();
+    let Company {
+        run,
+        organization,
+        policy,
+    } = &mut company;
+    run.now += SignedDuration::from_hours(25);
+    records.sync(run, &without, organization, policy);
+    assert_eq!(organization.access(), WITHOUT_EXCEPT_BY_HAND);
+    records.undo(run, organization, policy);
+    assert_eq!(organization.access(), AS_BEFORE);
+    for _ in 0..2 {
+        let run = company.sync(&without);
+        assert_eq!(changes(&run), [""; 0]);
+        let told = told(&run);
+        assert!(
+            told[0].contains(
+                "group eng-b has View on infra, and no rule gives it any more; an undo gave it back"
+            ),
+            "{told:?}"
+        );
+        assert_eq!(company.access(), AS_BEFORE);
+    }
+    // Somebody decides.
+    company.organization.set_right("eng-b", "infra", None);
+    assert_eq!(told(&company.sync(&without)), [""; 0]);
+}
+
+#[test]
+fn access_that_an_undo_gave_back_stays_and_is_named_until_a_rule_gives_it_again() {
+    let gives = || vec![rule("eng-b", false, &[("infra", View)])];
+    for killed in [None, Some(Killed::after(1)), Some(Killed::noted(1, 0, 0))] {
+        let mut company = Company::new(gives());
+        company.sync(&self::company());
+        company.policy.access.collections.clear();
+        let mut records = Records::default();
+        let Company {
+            run,
+            organization,
+            policy,
+        } = &mut company;
+        run.now += SignedDuration::from_hours(25);
+        records.sync(run, &self::company(), organization, policy);
+        assert_eq!(organization.access(), [""; 0]);
+        match killed {
+            None => {
+                records.undo(run, organization, policy);
+            }
+            Some(how) => records.killed_undo(run, organization, policy, how),
+        }
+        assert_eq!(company.access(), ["eng-b: View on infra"]);
+        for _ in 0..2 {
+            assert_eq!(company.kept(), KEPT);
+        }
+        company.policy.access.collections = gives();
+        assert_eq!(company.kept(), [""; 0]);
+        company.policy.access.collections.clear();
+        assert_eq!(company.kept(), KEPT);
+        assert_eq!(company.access(), ["eng-b: View on infra"]);
+        // Taken away and given again by hand it is somebody's.
+        company.organization.set_right("eng-b", "infra", None);
+        assert_eq!(company.kept(), [""; 0]);
+        company.organization.set_right("eng-b", "infra", Some(View));
+        assert_eq!(company.kept(), [""; 0]);
+    }
 }

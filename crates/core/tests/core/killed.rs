@@ -35,6 +35,8 @@ pub enum Whose<T> {
     InDoubt(Vec<T>),
     /// It was there after that.
     Unclear,
+    /// An undo gave it back.
+    GivenBack,
 }
 
 impl<T: PartialEq> Whose<T> {
@@ -48,6 +50,11 @@ impl<T: PartialEq> Whose<T> {
             _ if is_other => Self::Somebodys,
             known => known,
         }
+    }
+
+    /// Whether it is told once no rule gives it.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::Unclear | Self::GivenBack)
     }
 
     /// Once a run was killed that was to make `to` of `from`.
@@ -100,7 +107,18 @@ impl Killed {
         policy: &Policy,
     ) -> (GuardedPlan, Vec<(Change, Kept)>) {
         let guarded = run.plan(directory, organization, policy);
-        run.ledger.before(&guarded, run.now);
+        let kept = self.make(run, &guarded, organization);
+        (guarded, kept)
+    }
+
+    /// The same of a plan that is there already.
+    pub fn make(
+        self,
+        run: &mut Run,
+        guarded: &GuardedPlan,
+        organization: &mut ModelOrganization,
+    ) -> Vec<(Change, Kept)> {
+        run.ledger.before(guarded, run.now);
         let all = &guarded.approved.changes;
         let (done, requested) = self.kept.unwrap_or((0, all.len()));
         let done = done.min(all.len());
@@ -112,7 +130,7 @@ impl Killed {
         let accepted: ChangeSet = accepted.filter(|one| !organization.refuses(one)).collect();
         if self.kept.is_some() {
             let in_doubt: ChangeSet = all[done..requested].iter().collect();
-            run.ledger = run.ledger.checkpoint(&guarded, &accepted, &[], &in_doubt);
+            run.ledger = run.ledger.checkpoint(guarded, &accepted, &[], &in_doubt);
         }
         let kept = all.iter().enumerate().map(|(at, change)| {
             let kept = match at {
@@ -122,7 +140,6 @@ impl Killed {
             };
             (change.clone(), kept)
         });
-        let kept = kept.collect();
-        (guarded, kept)
+        kept.collect()
     }
 }

@@ -27,6 +27,7 @@ mod roles;
 mod seats;
 mod sequences;
 mod several_directories;
+mod taken_back;
 mod undoing;
 mod unidentified;
 mod world;

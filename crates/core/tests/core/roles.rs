@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use crate::killed::{Killed, Whose};
+use crate::taken_back::Records;
 use crate::{changes, problems, unlimited};
 
 const ADMIN: AccessRole = AccessRole::Admin;
@@ -623,6 +624,10 @@ enum Event {
     Killed(Killed),
     /// The record is lost.
     RecordLost,
+    /// The last run is undone.
+    Undone,
+    /// What the last run held is approved.
+    Approved,
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -635,6 +640,8 @@ fn events() -> impl Strategy<Value = Event> {
         1 => who().prop_map(Event::Refusing),
         2 => Killed::any().prop_map(Event::Killed),
         1 => Just(Event::RecordLost),
+        2 => Just(Event::Undone),
+        1 => Just(Event::Approved),
     ]
 }
 
@@ -645,7 +652,8 @@ fn named(who: &[bool]) -> Vec<&'static str> {
 
 proptest! {
     /// Whatever happened: once nothing is refused, whoever a rule is about has exactly its role, whoever has a role
-    /// that no run certainly gave keeps it, and whoever has one that a run may have given is named.
+    /// that no run certainly gave keeps it, and whoever has one that a run may have given, or an undo gave back, is
+    /// named.
     #[test]
     fn roles_end_as_declared_and_the_rest_is_untouched(
         by_hand in prop::collection::vec(any_role(), PEOPLE.len()),
@@ -660,6 +668,8 @@ proptest! {
         let (mut admins, mut helpdesk) = (vec![false; 4], vec![false; 4]);
         let (mut first, mut second) = (None, None);
         let email = |at: usize| format!("{}@example.com", PEOPLE[at]);
+        let mut records = Records::default();
+        let mut digest = None;
         for event in history.iter().chain([&Event::Refusing(vec![false; 4])]) {
             let mut killed = None;
             let mut changed_by_hand = None;
@@ -681,6 +691,25 @@ proptest! {
                 Event::RecordLost => {
                     company.run.ledger = Ledger::begin_careful(company.run.now);
                     whose = [const { Whose::Somebodys }; PEOPLE.len()];
+                }
+                Event::Undone => {
+                    let Company { run, organization, policy } = &mut company;
+                    let undone = records.undo(run, organization, policy);
+                    let refused = organization.refused.clone();
+                    let changes = undone.iter().flat_map(|undone| &undone.approved.changes);
+                    for change in changes.filter(|one| !refused.contains(one.external_id())) {
+                        let at = PEOPLE.iter().position(|one| id(one) == *change.external_id());
+                        if let (Some(role), Some(at)) = (change.role(), at) {
+                            whose[at] = match role.to {
+                                USER => Whose::Somebodys,
+                                _ => Whose::GivenBack,
+                            };
+                        }
+                    }
+                }
+                Event::Approved => {
+                    company.run.approval = digest.take().map(|digest| Approval { digest });
+                    company.run.now -= SignedDuration::from_hours(24);
                 }
             }
             let all = [("bw-admins", first), ("helpdesk", second)];
@@ -714,8 +743,15 @@ proptest! {
                     }
                     guarded
                 }
-                None => company.sync(&directory),
+                None => {
+                    let Company { run, organization, policy } = &mut company;
+                    let ran = records.sync(run, &directory, organization, policy);
+                    run.approval = None;
+                    ran
+                }
             };
+            digest = told.held.as_ref().map(|_| told.digest.clone());
+            let holds = told.held.is_some();
             let told = problems(&told);
             for at in 0..PEOPLE.len() {
                 let now = company.organization.role(&email(at)).unwrap();
@@ -733,7 +769,7 @@ proptest! {
                     continue;
                 }
                 match (claim, &whose[at]) {
-                    _ if is_refused => {}
+                    _ if is_refused || holds => {}
                     (Some(role), _) => prop_assert_eq!(now, role, "{} is as declared", PEOPLE[at]),
                     (None, Whose::Runs) => {
                         prop_assert_eq!(now, USER, "{} gave it back", PEOPLE[at]);
@@ -741,7 +777,7 @@ proptest! {
                     (None, _) => prop_assert_eq!(now, was, "{} is untouched", PEOPLE[at]),
                 }
                 let is_told = told.contains(&(ProblemReason::AccessKept, vec![PEOPLE[at]]));
-                let is_left = claim.is_none() && whose[at] == Whose::Unclear;
+                let is_left = claim.is_none() && whose[at].is_told();
                 prop_assert_eq!(is_told, is_left, "{} is named", PEOPLE[at]);
                 if now != was {
                     whose[at] = match now {
@@ -875,4 +911,95 @@ fn a_role_that_was_there_already_when_it_was_to_be_given_is_nobodys_for_certain(
     company.run.ledger.after(&guarded, &failed);
     assert_eq!(company.sync_soon(&self::company(&[], &[])), ["ann"]);
     assert_eq!(company.roles(), ["ann: Admin"]);
+}
+
+#[test]
+fn a_role_that_an_undo_gave_back_stays_and_is_named_until_somebody_decides() {
+    let (inside, outside) = (self::company(&["ann"], &[]), self::company(&[], &[]));
+    for killed in [None, Some(Killed::after(1)), Some(Killed::noted(1, 0, 0))] {
+        let mut company = admins();
+        company.sync(&inside);
+        let mut records = Records::default();
+        let Company {
+            run,
+            organization,
+            policy,
+        } = &mut company;
+        run.now += SignedDuration::from_hours(25);
+        records.sync(run, &outside, organization, policy);
+        assert_eq!(roles(organization), [""; 0]);
+        match killed {
+            None => {
+                records.undo(run, organization, policy);
+            }
+            Some(how) => records.killed_undo(run, organization, policy, how),
+        }
+        for _ in 0..2 {
+            assert_eq!(company.sync_soon(&outside), ["ann"]);
+            assert_eq!(company.roles(), ["ann: Admin"]);
+        }
+        // Also once there is no rule any more.
+        let rules = std::mem::take(&mut company.policy.access.roles);
+        assert_eq!(company.sync_soon(&outside), ["ann"]);
+        company.policy.access.roles = rules;
+        // As long as a rule gives it there is nothing to tell.
+        assert_eq!(company.sync_soon(&inside), [""; 0]);
+        assert_eq!(company.sync_soon(&outside), ["ann"]);
+        company.organization.set_role("ann@example.com", USER);
+        assert_eq!(company.sync_soon(&outside), [""; 0]);
+        company.organization.set_role("ann@example.com", ADMIN);
+        assert_eq!(company.sync_soon(&outside), [""; 0]);
+        assert_eq!(company.roles(), ["ann: Admin"]);
+    }
+}
+
+#[test]
+fn what_is_taken_back_of_a_role_that_an_undo_gave_is_asked_for_by_nobody() {
+    let mut company = admins();
+    let inside = self::company(&["ann"], &[]);
+    company
+        .organization
+        .set_role("ann@example.com", custom(&["manageUsers"]));
+    let mut records = Records::default();
+    let Company {
+        run,
+        organization,
+        policy,
+    } = &mut company;
+    records.sync(run, &inside, organization, policy);
+    assert_eq!(roles(organization), ["ann: Admin"]);
+    // By hand she had another role. The rule asks for Admin again, which is held.
+    records.undo(run, organization, policy);
+    run.now += SignedDuration::from_mins(10);
+    assert_eq!(company.sync_soon(&inside), [""; 0]);
+    assert_eq!(company.roles(), ["ann: Custom (manageUsers)"]);
+    let held = company.sync(&inside);
+    assert!(held.held.is_some());
+    company.run.approval = Some(Approval {
+        digest: held.digest,
+    });
+    company.sync(&inside);
+    assert_eq!(company.roles(), ["ann: Admin"]);
+    // That is the run's.
+    assert_eq!(company.sync_soon(&self::company(&[], &[])), [""; 0]);
+    assert_eq!(company.roles(), [""; 0]);
+}
+
+#[test]
+fn the_plan_says_by_which_rule_somebody_may_have_more_than_they_certainly_have() {
+    let access = rules(&[("bw-*", ADMIN), ("solo", custom(&["manageGroups"]))]);
+    let mut company = Company::new(access, members());
+    company.sync(&self::company(&["ann"], &[]));
+    let run = company.next_day(&self::company(&[], &[]));
+    let role = run.approved.changes[0].role().unwrap();
+    assert_eq!(
+        role.doubt.as_deref(),
+        Some("Custom (manageGroups) may be by the rule for solo, which fits no group")
+    );
+    assert_eq!(company.roles(), ["ann: Custom (manageGroups)"]);
+    // Without doubt there is nothing to say.
+    company.policy.access.roles.pop();
+    let run = company.next_day(&self::company(&[], &[]));
+    assert_eq!(run.approved.changes[0].role().unwrap().doubt, None);
+    assert_eq!(company.roles(), [""; 0]);
 }

@@ -187,6 +187,21 @@ pub enum HeldBecause {
         /// How many may.
         limit: usize,
     },
+    /// The same where some of them lose a role, access or an invitation, and aren't absent.
+    Losing {
+        /// How many members would lose something.
+        members: usize,
+        /// How many of them would be gone, out of scope or out of a group.
+        absent: usize,
+        /// How many would lose rights of their role, or access to collections, by rules.
+        by_rules: usize,
+        /// How many haven't accepted their invitation, and would lose it.
+        invitations: usize,
+        /// How many lost something earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+    },
     /// `offboarding.disabledLimit`, for people whose account is disabled.
     Disabled {
         /// How many members would lose something.
@@ -211,6 +226,24 @@ pub enum HeldBecause {
         name: Box<str>,
         /// How many would leave it.
         members: usize,
+        /// How many did earlier.
+        earlier: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// `groups.limit` or `groups.protected`, for the members of a group that isn't synced any more.
+    EndedGroup {
+        /// Its name.
+        name: Box<str>,
+        /// How many would lose access that rules gave it.
+        members: usize,
+        /// How many may; `None`: it is protected.
+        limit: Option<usize>,
+    },
+    /// `offboarding.limit`, for groups that aren't synced any more.
+    EndedGroups {
+        /// How many would lose access that rules gave them.
+        groups: usize,
         /// How many did earlier.
         earlier: usize,
         /// How many may.
@@ -274,10 +307,15 @@ impl HeldBecause {
             Self::UnknownAccountState { .. } => "unknown account state",
             Self::UnknownHistory { .. } => "unknown history",
             Self::NoHistory { .. } => "no history",
-            Self::Absent { .. } | Self::DeletedGroups { .. } => "offboarding.limit",
+            Self::Absent { .. }
+            | Self::Losing { .. }
+            | Self::DeletedGroups { .. }
+            | Self::EndedGroups { .. } => "offboarding.limit",
             Self::Disabled { .. } => "offboarding.disabledLimit",
-            Self::Group { .. } => "groups.limit",
-            Self::ProtectedGroup { .. } => "groups.protected",
+            Self::Group { .. } | Self::EndedGroup { limit: Some(_), .. } => "groups.limit",
+            Self::ProtectedGroup { .. } | Self::EndedGroup { limit: None, .. } => {
+                "groups.protected"
+            }
             Self::Invited { .. } => "onboarding.limit",
             Self::Roles { .. } | Self::Collections { manage: true, .. } => "access.limit",
             Self::Collections { manage: false, .. } => "access.collectionsLimit",
@@ -378,6 +416,31 @@ impl fmt::Display for HeldBecause {
                 )?;
                 past(f, *earlier, *limit, "offboarding.limit")
             }
+            Self::Losing {
+                members,
+                absent,
+                by_rules,
+                invitations,
+                earlier,
+                limit,
+            } => {
+                let parts = [
+                    (*by_rules, "by the rules of access"),
+                    (*invitations, "not having accepted an invitation"),
+                    (*absent, "being absent, out of scope or out of a group"),
+                ];
+                let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+                let parts: Vec<(usize, &str)> = parts.collect();
+                write!(f, "{} would lose something, ", plural(*members, "member"))?;
+                match parts.as_slice() {
+                    [(_, how)] => f.write_str(how)?,
+                    several => {
+                        let several = several.iter().map(|(count, how)| format!("{count} {how}"));
+                        f.write_str(&several.collect::<Vec<_>>().join(", "))?;
+                    }
+                }
+                past(f, *earlier, *limit, "offboarding.limit")
+            }
             Self::Disabled {
                 members,
                 earlier,
@@ -417,6 +480,38 @@ impl fmt::Display for HeldBecause {
                 let name = crate::text::sanitize(name);
                 write!(f, "{} would leave group {name}", plural(*members, "member"))?;
                 past(f, *earlier, *limit, "groups.limit")
+            }
+            Self::EndedGroup {
+                name,
+                members,
+                limit,
+            } => {
+                write!(
+                    f,
+                    "group {} isn't synced any more{}, and {} would lose access that rules gave it",
+                    crate::text::sanitize(name),
+                    match limit {
+                        Some(_) => "",
+                        None => " and is protected",
+                    },
+                    plural(*members, "member")
+                )?;
+                match limit {
+                    Some(limit) => past(f, 0, *limit, "groups.limit"),
+                    None => Ok(()),
+                }
+            }
+            Self::EndedGroups {
+                groups,
+                earlier,
+                limit,
+            } => {
+                write!(
+                    f,
+                    "{} would lose access that rules gave, not being synced any more",
+                    plural(*groups, "group")
+                )?;
+                past(f, *earlier, *limit, "offboarding.limit")
             }
             Self::ProtectedGroup { name, members: 0 } => write!(
                 f,

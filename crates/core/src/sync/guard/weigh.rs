@@ -33,6 +33,9 @@ pub(super) struct Reasons {
     /// Loss of access, membership or a whole group that rests on absence.
     access: Option<usize>,
     deletions: Option<usize>,
+    /// Groups that aren't synced any more, and lose access: all of them, or one.
+    ended: Option<usize>,
+    ended_groups: HashMap<ExternalId, usize>,
     invitations: Option<usize>,
     /// Re-links that may give access back, and the groups of whoever is re-linked.
     relinks: Option<usize>,
@@ -225,6 +228,13 @@ impl Reasons {
             Action::Group(GroupAction::SetCollections(access)) => {
                 let takes = self.everything.or(self.absent);
                 let takes = takes.filter(|_| access.takes_away());
+                // As its deletion would be.
+                let ended = || {
+                    let all = self.access.or(self.ended);
+                    let one = || self.ended_groups.get(id).copied();
+                    all.or_else(one).filter(|_| access.is_of_ended_group())
+                };
+                let takes = takes.or_else(ended);
                 let gives = self.gained_access.filter(|_| access.gives());
                 let manage = self.gained_manage.filter(|_| access.gives_manage());
                 takes.or(manage).or(gives)
@@ -445,6 +455,7 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
     }
     people(&mut reasons, &losses, &recent, plan, policy, ledger);
     groups(&mut reasons, &losses, &recent, plan, policy, ledger);
+    ended_groups(&mut reasons, &losses, &recent, policy, ledger);
     invitations(&mut reasons, &recent, plan, policy, ledger);
     reasons.renamed = renamed;
     roles(&mut reasons, plan, policy, ledger);
@@ -566,11 +577,7 @@ fn people(
                 let limit = limit.losses(base);
                 if members + earlier > limit && reasons.absent.is_none() {
                     reasons.shares_of.push((Limited::Absent, base));
-                    let why = HeldBecause::Absent {
-                        members,
-                        earlier,
-                        limit,
-                    };
+                    let why = losses.why_absent(members, earlier, limit);
                     reasons.absent = reasons.add(why);
                 }
             }
@@ -677,6 +684,64 @@ fn groups(
             for id in leaving {
                 reasons.people.entry(id.clone()).or_insert(by);
             }
+        }
+    }
+}
+
+/// Groups that would lose access because they aren't synced any more: the limits of their deletion hold that.
+fn ended_groups(
+    reasons: &mut Reasons,
+    losses: &Losses<'_>,
+    recent: &Recent,
+    policy: &Policy,
+    ledger: &Ledger,
+) {
+    let limit = policy.offboarding.limit;
+    if !losses.ended.is_empty() && !limit.is_off() {
+        let keys = losses.keys(recent, losses.ended.keys().copied());
+        let earlier = recent.ended(|key| keys.contains(key));
+        let mut bases = reasons.bases.iter();
+        let total = bases.find(|(of, _)| *of == Limited::Groups);
+        let total = ledger.at_most(Limited::Groups, total.map_or(0, |(_, total)| *total));
+        let limit = limit.losses(total);
+        let groups = losses.ended.len();
+        if groups + earlier > limit {
+            reasons.shares_of.push((Limited::Groups, total));
+            let why = HeldBecause::EndedGroups {
+                groups,
+                earlier,
+                limit,
+            };
+            reasons.ended = reasons.add(why);
+        }
+    }
+    for (group, leaving) in &losses.ended {
+        let members = leaving.absent.len();
+        let name = leaving.name.into();
+        let why = if is_protected(policy, leaving.name) {
+            let limit = None;
+            Some(HeldBecause::EndedGroup {
+                name,
+                members,
+                limit,
+            })
+        } else {
+            let exceeded = exceeded(group, leaving, recent, losses, policy.groups.limit, ledger);
+            exceeded.and_then(|(why, size)| {
+                reasons.shares_of.extend(size);
+                let HeldBecause::Group { limit, .. } = why else {
+                    return None;
+                };
+                let limit = Some(limit);
+                Some(HeldBecause::EndedGroup {
+                    name,
+                    members,
+                    limit,
+                })
+            })
+        };
+        if let Some(by) = why.and_then(|why| reasons.add(why)) {
+            reasons.ended_groups.insert((*group).clone(), by);
         }
     }
 }
@@ -914,11 +979,20 @@ fn collections(reasons: &mut Reasons, plan: &Plan, policy: &Policy, ledger: &Led
 struct Losses<'a> {
     absent: HashSet<&'a ExternalId>,
     disabled: HashSet<&'a ExternalId>,
+    /// Of the absent, who would lose a role or access by rules, who isn't one of ours and would, and who hasn't
+    /// accepted an invitation.
+    by_rules: HashSet<&'a ExternalId>,
+    unmanaged_by_rules: BTreeSet<Uuid>,
+    invitations: HashSet<&'a ExternalId>,
+    /// Who really is absent, out of scope or out of a group.
+    gone: HashSet<&'a ExternalId>,
     /// Of those, who would lose access or membership.
     access: HashSet<&'a ExternalId>,
     /// Members of deleted groups, and of groups that lose access to collections, who aren't managed.
     unmanaged: BTreeSet<Uuid>,
     deleted: Vec<&'a ExternalId>,
+    /// Groups that lose access because they aren't synced any more, with who is in them.
+    ended: BTreeMap<&'a ExternalId, Leaving<'a>>,
     /// Who is removed from the organization.
     removed: HashMap<&'a ExternalId, EvidenceKind>,
     /// The names that groups have in Bitwarden and get, where the plan changes them and that isn't
@@ -1005,6 +1079,10 @@ impl<'a> Losses<'a> {
                 action @ (MemberAction::Revoke { evidence } | MemberAction::Remove { evidence }),
             ) if !reasons.sets_aside(change) => {
                 self.of_kind(evidence.into()).insert(id);
+                match change.withdraws_invitation() {
+                    true => self.invitations.insert(id),
+                    false => self.gone.insert(id),
+                };
                 self.access.insert(id);
                 if matches!(action, MemberAction::Remove { .. }) {
                     self.removed.insert(id, evidence.into());
@@ -1012,11 +1090,23 @@ impl<'a> Losses<'a> {
             }
             Action::Member(MemberAction::SetRole(_)) if !reasons.sets_aside(change) => {
                 self.of_kind(EvidenceKind::Absent).insert(id);
+                self.by_rules.insert(id);
             }
             Action::Group(GroupAction::SetCollections(access)) if !reasons.sets_aside(change) => {
                 self.absent.extend(&access.losing);
+                self.by_rules.extend(&access.losing);
                 if access.takes_away() {
                     self.unmanaged.extend(&access.others);
+                    self.unmanaged_by_rules.extend(&access.others);
+                }
+                if access.is_of_ended_group() {
+                    let leaving = Leaving {
+                        name: change.subject.label(),
+                        size: Some(access.losing.len()),
+                        absent: access.losing.iter().collect(),
+                        ..Leaving::default()
+                    };
+                    self.ended.insert(id, leaving);
                 }
             }
             Action::Group(GroupAction::Update(update)) => {
@@ -1032,6 +1122,7 @@ impl<'a> Losses<'a> {
                         continue;
                     }
                     let kind = EvidenceKind::from(&withdrawal.evidence);
+                    self.gone.insert(member);
                     self.of_kind(kind).insert(member);
                     leaving.of_kind(kind).insert(member);
                 }
@@ -1040,6 +1131,7 @@ impl<'a> Losses<'a> {
             Action::Group(GroupAction::Delete(deletion)) if !reasons.sets_aside(change) => {
                 let absent: HashSet<&ExternalId> = deletion.members.iter().flatten().collect();
                 self.absent.extend(&absent);
+                self.gone.extend(&absent);
                 self.unmanaged.extend(&deletion.unmanaged);
                 self.deleted.push(id);
                 let leaving = Leaving {
@@ -1069,6 +1161,29 @@ impl<'a> Losses<'a> {
         }
     }
 
+    /// How those lose something who aren't disabled.
+    fn why_absent(&self, members: usize, earlier: usize, limit: usize) -> HeldBecause {
+        let by_rules = self.by_rules.len() + self.unmanaged_by_rules.len();
+        let invitations = self.invitations.len();
+        if by_rules + invitations == 0 {
+            return HeldBecause::Absent {
+                members,
+                earlier,
+                limit,
+            };
+        }
+        let absent = self.gone.intersection(&self.absent).count();
+        let unmanaged = self.unmanaged.difference(&self.unmanaged_by_rules).count();
+        HeldBecause::Losing {
+            members,
+            absent: absent + unmanaged,
+            by_rules,
+            invitations,
+            earlier,
+            limit,
+        }
+    }
+
     /// Who would lose access or membership on absence.
     fn absent_without_access(&self) -> impl Iterator<Item = &&'a ExternalId> {
         self.absent
@@ -1080,11 +1195,15 @@ impl<'a> Losses<'a> {
         self.absent.is_empty()
             && self.disabled.is_empty()
             && self.deleted.is_empty()
+            && self.ended.is_empty()
             && self.unmanaged.is_empty()
     }
 
     fn rest_on_absence(&self) -> bool {
-        !self.absent.is_empty() || !self.deleted.is_empty() || !self.unmanaged.is_empty()
+        !self.absent.is_empty()
+            || !self.deleted.is_empty()
+            || !self.ended.is_empty()
+            || !self.unmanaged.is_empty()
     }
 
     /// How many people lost access within the last day and are no part of this plan: when the day

@@ -115,6 +115,11 @@ impl Ledger {
         self.has_given(member, role, Origin::is_unclear) && !self.gave(member, role)
     }
 
+    /// Whether an undo gave the member back the role that they have now.
+    pub(super) fn gave_back(&self, member: Uuid, role: AccessRole) -> bool {
+        self.has_given(member, role, Origin::is_given_back) && !self.gave(member, role)
+    }
+
     fn has_given(&self, member: Uuid, role: AccessRole, which: fn(Origin) -> bool) -> bool {
         let member = member_key(member);
         let mut given = self.given.iter();
@@ -198,8 +203,8 @@ impl Ledger {
         });
     }
 
-    /// Notes the roles that a plan is about to give and take. What an undo gives is somebody's own word, and
-    /// no role of ours.
+    /// Notes the roles that a plan is about to give and take. What an undo gives is somebody's own word: no run takes
+    /// it away, and it is told as long as no rule gives it.
     pub(super) fn note_given(&mut self, plan: &Plan, approved: &FingerprintSet) {
         let is_undo = plan.undoes.is_some();
         for change in &plan.changes {
@@ -217,8 +222,9 @@ impl Ledger {
                 at,
                 member,
                 role: role.to,
-                origin: match is_undo || role.to == AccessRole::User {
-                    true => Origin::Elsewhere,
+                origin: match is_undo {
+                    _ if role.to == AccessRole::User => Origin::Elsewhere,
+                    true => Origin::GivingBack,
                     false => Origin::Giving,
                 },
                 counts,

@@ -35,6 +35,11 @@ impl Ledger {
         self.has_given_access_key(group, access, Origin::is_unclear)
     }
 
+    /// Whether an undo gave the group back the access that it has now.
+    pub(super) fn gave_back_access_key(&self, group: Uuid, access: CollectionAccess) -> bool {
+        self.has_given_access_key(group, access, Origin::is_given_back)
+    }
+
     fn has_given_access_key(
         &self,
         group: Uuid,
@@ -63,7 +68,8 @@ impl Ledger {
         }
     }
 
-    /// Notes the access that a plan is about to give and to take back. What an undo gives is somebody's own word.
+    /// Notes the access that a plan is about to give and to take back. What an undo gives is somebody's own word: no
+    /// run takes it away, and it is told as long as no rule gives it.
     pub(super) fn note_given_access(&mut self, plan: &Plan) {
         for key in plan.changes.iter().flat_map(taken_by) {
             if let Some(at) = self.place_of(&key) {
@@ -71,9 +77,10 @@ impl Ledger {
                 *origin = origin.taking();
             }
         }
-        if plan.undoes.is_some() {
-            return;
-        }
+        let origin = match plan.undoes {
+            Some(_) => Origin::GivingBack,
+            None => Origin::Giving,
+        };
         let known: HashSet<AccessKey> = self.given_access.iter().map(|one| one.key).collect();
         let given = plan.changes.iter().flat_map(given_by);
         let new: HashSet<AccessKey> = given.filter(|one| !known.contains(one)).collect();
@@ -81,10 +88,8 @@ impl Ledger {
         new.sort_unstable();
         let room = GIVEN_ACCESS_MAX.saturating_sub(known.len());
         let new = new.into_iter().take(room);
-        self.given_access.extend(new.map(|key| GivenAccess {
-            key,
-            origin: Origin::Giving,
-        }));
+        self.given_access
+            .extend(new.map(|key| GivenAccess { key, origin }));
         self.given_access.sort_unstable_by_key(|one| one.key);
     }
 

@@ -218,6 +218,8 @@ enum What {
     Name { group: Key, name: Key },
     /// Rights of their role.
     Role { person: Key },
+    /// The access that rules gave a group, because it isn't synced any more.
+    Ended { group: Key },
 }
 
 /// Losses of which only the number is kept.
@@ -378,6 +380,10 @@ impl crate::sync::plan::Revocations for Ledger {
         self.may_have_given(member, role)
     }
 
+    fn has_given_role_back(&self, member: Uuid, role: AccessRole) -> bool {
+        self.gave_back(member, role)
+    }
+
     fn given_roles(&self) -> usize {
         self.given_count()
     }
@@ -396,6 +402,10 @@ impl crate::sync::plan::Revocations for Ledger {
 
     fn may_have_given_access(&self, group: Uuid, access: CollectionAccess) -> bool {
         self.may_have_given_access_key(group, access)
+    }
+
+    fn has_given_access_back(&self, group: Uuid, access: CollectionAccess) -> bool {
+        self.gave_back_access_key(group, access)
     }
 
     fn given_access(&self) -> usize {
@@ -818,7 +828,7 @@ impl Recent {
                 What::Access { person }
                 | What::Membership { person, .. }
                 | What::Role { person } => Some(person),
-                What::Group { .. } | What::Name { .. } => None,
+                What::Group { .. } | What::Name { .. } | What::Ended { .. } => None,
             })
             .filter(|person| !now(person))
             .collect();
@@ -894,6 +904,18 @@ impl Recent {
             .iter()
             .filter_map(|loss| match &loss.what {
                 What::Group { group } if !now(group) => Some(group),
+                _ => None,
+            })
+            .collect::<HashSet<_>>()
+            .len()
+    }
+
+    /// How many groups that aren't among `now` lost access because they aren't synced any more.
+    pub fn ended(&self, now: impl Fn(&Key) -> bool) -> usize {
+        self.losses
+            .iter()
+            .filter_map(|loss| match &loss.what {
+                What::Ended { group } if !now(group) => Some(group),
                 _ => None,
             })
             .collect::<HashSet<_>>()

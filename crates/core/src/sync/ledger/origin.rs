@@ -22,6 +22,10 @@ pub(super) enum Origin {
     Taking,
     /// It was there after a run that was about to give it or take it back, and whose end isn't known.
     Unclear,
+    /// An undo is about to give it back, and isn't known to have come that far.
+    GivingBack,
+    /// An undo gave it back: a person asked for that, and no run takes it away again.
+    GivenBack,
 }
 
 impl Origin {
@@ -35,11 +39,17 @@ impl Origin {
         matches!(self, Self::Giving | Self::Taking | Self::Unclear)
     }
 
+    /// Whether an undo gave it back, if it is there.
+    pub fn is_given_back(self) -> bool {
+        matches!(self, Self::GivingBack | Self::GivenBack)
+    }
+
     /// Once the organization was read, and it was there or wasn't.
     pub fn seen(self, is_there: bool) -> Self {
         match self {
             _ if !is_there => Self::Elsewhere,
             Self::Giving | Self::Taking => Self::Unclear,
+            Self::GivingBack => Self::GivenBack,
             known => known,
         }
     }
@@ -56,6 +66,7 @@ impl Origin {
     pub fn made(self) -> Self {
         match self {
             Self::Giving => Self::Run,
+            Self::GivingBack => Self::GivenBack,
             _ => Self::Elsewhere,
         }
     }
@@ -63,7 +74,7 @@ impl Origin {
     /// Once it is certain that the change wasn't made.
     pub fn not_made(self) -> Self {
         match self {
-            Self::Giving => Self::Elsewhere,
+            Self::Giving | Self::GivingBack => Self::Elsewhere,
             Self::Taking => Self::Run,
             other => other,
         }

@@ -777,6 +777,9 @@ fn losses_by(
                 }
             }
             Action::Group(GroupAction::SetCollections(access)) if !approved.has(change) => {
+                let ended = access.is_of_ended_group();
+                let ended = ended.then(|| What::Ended { group: key(id) });
+                losses.extend(ended.map(|what| (what, EvidenceKind::Absent)));
                 let losing = access.losing_keys();
                 losses.extend(losing.map(|person| (What::Role { person }, EvidenceKind::Absent)));
             }

@@ -141,7 +141,7 @@ impl Ledger {
                 What::Access { person }
                 | What::Membership { person, .. }
                 | What::Role { person } => Some((person, self.used_at(loss.at, loss.ahead))),
-                What::Group { .. } | What::Name { .. } => None,
+                What::Group { .. } | What::Name { .. } | What::Ended { .. } => None,
             });
             for at in latest_of(people).into_values() {
                 periods.add(at, which, 1);

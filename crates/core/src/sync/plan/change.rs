@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::directory::{Email, Evidence, ExternalId};
+use crate::directory::{Email, Evidence, ExternalId, ScopeRule};
 use crate::organization::collection::AccessChange;
 use crate::organization::role::{AccessRole, NamedRole};
 use crate::sync::plan::{Plan, Reason};
@@ -109,6 +109,9 @@ pub struct RoleChange {
     pub to: AccessRole,
     /// The groups that give it, by name; a few of them where they are many.
     pub through: Vec<Box<str>>,
+    /// Why it is more than the rules certainly give, for a person: `Admin may be by the rule for solo, which fits no
+    /// group`.
+    pub doubt: Option<Box<str>>,
     /// What says that the member loses rights; `None` where it loses none.
     pub evidence: Option<Evidence>,
 }
@@ -136,6 +139,9 @@ pub struct RoleRow {
     /// The groups that give it, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub through: Vec<Box<str>>,
+    /// Why it is more than the rules certainly give, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Box<str>>,
 }
 
 impl From<&RoleChange> for RoleRow {
@@ -144,6 +150,7 @@ impl From<&RoleChange> for RoleRow {
             from: change.from.into(),
             to: change.to.into(),
             through: change.through.clone(),
+            doubt: change.doubt.clone(),
         }
     }
 }
@@ -256,6 +263,14 @@ impl CollectionsChange {
     /// Whether something is gained.
     pub fn gives(&self) -> bool {
         self.changes.iter().any(AccessChange::gives)
+    }
+
+    /// Whether the group loses it because it isn't synced any more.
+    pub fn is_of_ended_group(&self) -> bool {
+        matches!(
+            self.evidence,
+            Some(Evidence::Absent | Evidence::OutOfScope(ScopeRule::Groups))
+        )
     }
 
     /// How many people gain or lose something.

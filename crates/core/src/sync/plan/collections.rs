@@ -15,13 +15,14 @@ use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::hash;
 use crate::sync::ledger::GIVEN_ACCESS_MAX;
-use crate::sync::plan::groups::Target;
-use crate::sync::plan::people::Decided;
+use crate::sync::plan::ended_access;
+use crate::sync::plan::groups::{Ended, Target};
+use crate::sync::plan::people;
 use crate::sync::plan::{
     Action, Change, CollectionsChange, GroupAction, Kind, Reason, Revocations, Subject,
 };
 use crate::sync::policy::{Access, CollectionName, CollectionRule};
-use crate::sync::roster::{Roster, RosterGroup};
+use crate::sync::roster::Roster;
 use crate::text::sanitize;
 
 /// Identifies a group's access to a collection, as it is: another access is another one.
@@ -52,8 +53,19 @@ pub(super) struct Sides<'a> {
     pub access: &'a Access,
     /// Where the roster's groups are.
     pub targets: &'a [(usize, Target)],
+    /// Groups that aren't synced any more.
+    pub ended: &'a HashMap<Uuid, Ended>,
     /// Who of the roster's people is a member, and who is invited by this plan.
-    pub people: &'a Decided,
+    pub people: &'a people::Decided,
+}
+
+/// What was decided about access.
+#[derive(Default)]
+pub(super) struct Decided {
+    pub changes: Vec<Change>,
+    pub problems: Vec<Problem>,
+    /// What groups get once this plan has made or re-linked them.
+    pub follows: HashMap<ExternalId, Vec<AccessChange>>,
 }
 
 /// A rule with the collections that it names.
@@ -66,7 +78,7 @@ struct Resolved<'a> {
 }
 
 /// Collections by what a rule may call them.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     ids: HashSet<Uuid>,
     by_external_id: HashMap<&'a str, Vec<Uuid>>,
     external_ids: HashMap<Uuid, &'a str>,
@@ -90,6 +102,20 @@ impl<'a> Known<'a> {
         })
     }
 
+    /// What a collection is called by, apart from its id.
+    pub fn external_id(&self, id: Uuid) -> Option<&'a str> {
+        self.external_ids.get(&id).copied()
+    }
+
+    fn change(&self, (id, from, to): Difference) -> AccessChange {
+        AccessChange {
+            id,
+            external_id: self.external_id(id).map(Into::into),
+            from,
+            to,
+        }
+    }
+
     /// The collection that a rule names, or what is wrong with the name.
     fn find(&self, name: &CollectionName) -> Result<Uuid, String> {
         match name {
@@ -111,22 +137,24 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Decides about the access of groups that are synced and are there already.
-pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Change>, Vec<Problem>) {
+/// Decides about the access of groups that are there already: those that are synced, and those that aren't any more.
+pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> Decided {
+    let mut decided = Decided::default();
     let rules = &sides.access.collections;
     if rules.is_empty() && earlier.given_access() == 0 {
-        return (vec![], vec![]);
+        return decided;
     }
     let Some(known) = Known::of(sides.content) else {
         let message = "access.collections: this server doesn't list its collections, so no group gets or \
                        loses access; everything else goes on: update the server, or leave the field out";
         let problem = Problem::new(ProblemReason::Unsupported, message, []);
-        return (vec![], vec![problem]);
+        decided.problems.push(problem);
+        return decided;
     };
-    let mut problems = vec![];
+    let problems = &mut decided.problems;
     let mut rules: Vec<Resolved<'_>> = rules
         .iter()
-        .map(|rule| resolve(rule, &known, &mut problems))
+        .map(|rule| resolve(rule, &known, problems))
         .collect();
     for rule in &mut rules {
         let mut groups = sides.roster.groups.iter();
@@ -147,21 +175,29 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
         .map(|group| (group.id, group))
         .collect();
     let outside = not_in_yet(sides);
-    let mut changes = vec![];
     let mut given = 0;
     for &(at, target) in sides.targets {
-        let Target::Existing(id) = target else {
-            continue;
-        };
-        let Some(group) = groups.get(&id) else {
-            continue;
-        };
         let wanted = &sides.roster.groups[at];
         let name = fold(&wanted.name);
         let own: Vec<&Resolved<'_>> = rules
             .iter()
             .filter(|rule| rule.rule.group.matches(&name))
             .collect();
+        let id = match target {
+            Target::Existing(id) => id,
+            Target::New | Target::Relinked(_) => {
+                let follows = following(target, &groups, &own, &doubtful, earlier);
+                let follows: Vec<AccessChange> =
+                    follows.into_iter().map(|one| known.change(one)).collect();
+                if !follows.is_empty() {
+                    decided.follows.insert(wanted.id.clone(), follows);
+                }
+                continue;
+            }
+        };
+        let Some(group) = groups.get(&id) else {
+            continue;
+        };
         let Some(current) = group.collections.as_deref() else {
             if !own.is_empty() {
                 problems.push(untold(&wanted.id, &wanted.name));
@@ -172,22 +208,15 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
             differences,
             unclear: kept,
         } = compare(group.id, current, &own, &doubtful, earlier);
-        problems.extend(kept.into_iter().map(|access| {
-            let collection = known.external_ids.get(&access.id).copied();
-            unclear(wanted, access, collection)
-        }));
+        problems.extend(
+            kept.into_iter()
+                .map(|access| unclear((Some(&wanted.id), &wanted.name), access, &known)),
+        );
         if differences.is_empty() {
             continue;
         }
-        let differences: Vec<AccessChange> = differences
-            .into_iter()
-            .map(|(id, from, to)| AccessChange {
-                id,
-                external_id: known.external_ids.get(&id).map(|name| (*name).into()),
-                from,
-                to,
-            })
-            .collect();
+        let differences = differences.into_iter();
+        let differences: Vec<AccessChange> = differences.map(|one| known.change(one)).collect();
         given += differences.iter().filter(|one| one.to.is_some()).count();
         let takes = differences.iter().any(AccessChange::takes_away);
         let gives = differences.iter().any(AccessChange::gives);
@@ -203,7 +232,7 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
         };
         let losing = || inside(&|_| true);
         let gaining = || inside(&|one| !outside.contains(one));
-        changes.push(Change {
+        decided.changes.push(Change {
             subject: Subject::group(wanted.id.clone(), wanted.name.clone(), Some(group.id)),
             reason: match own.is_empty() {
                 true => Reason::AccessCollectionsEnded,
@@ -219,7 +248,26 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> (Vec<Chan
         });
     }
     problems.extend(not_recorded(earlier, given));
-    (changes, problems)
+    ended_access::decide(sides, &known, &doubtful, earlier, &mut decided);
+    decided
+}
+
+/// What changes of the access of a group once this plan has made or re-linked it.
+fn following(
+    target: Target,
+    groups: &HashMap<Uuid, &Group>,
+    own: &[&Resolved<'_>],
+    doubtful: &HashSet<Uuid>,
+    earlier: &impl Revocations,
+) -> Vec<Difference> {
+    let (id, current) = match target {
+        Target::Relinked(id) => match groups.get(&id).and_then(|one| one.collections.as_deref()) {
+            Some(current) => (id, current),
+            None => return vec![],
+        },
+        _ => (Uuid::nil(), [].as_slice()),
+    };
+    compare(id, current, own, doubtful, earlier).differences
 }
 
 /// Who is in a group as it was read gains and loses what it does, whether the directory has them in it or not:
@@ -326,8 +374,8 @@ type Difference = (Uuid, Option<CollectionAccess>, Option<CollectionAccess>);
 #[derive(Default)]
 struct Compared {
     differences: Vec<Difference>,
-    /// What would be taken away if it were certain that a run gave it.
-    unclear: Vec<CollectionAccess>,
+    /// What would be taken away if it were certain that a run gave it, and what an undo gave back.
+    unclear: Vec<Unclear>,
 }
 
 /// What has to change of a group that has `current`.
@@ -358,8 +406,7 @@ fn compare(
             None if exclusive || earlier.has_given_access(group, *access) => {
                 differences.push((access.id, Some(*access), None));
             }
-            None if earlier.may_have_given_access(group, *access) => unclear.push(*access),
-            None => {}
+            None => unclear.extend(Unclear::of(group, *access, earlier)),
         }
     }
     let given = wanted.into_values();
@@ -371,17 +418,52 @@ fn compare(
     }
 }
 
-/// An access stays that a run may have given: nobody can tell it from one that somebody gave by hand.
-fn unclear(group: &RosterGroup, access: CollectionAccess, name: Option<&str>) -> Problem {
-    let collection = name.map_or_else(|| access.id.to_string(), sanitize);
+/// Access that no rule gives, and that stays because of what earlier runs did.
+#[derive(Clone, Copy)]
+pub(super) enum Unclear {
+    /// A run that was stopped may have given it.
+    Stopped(CollectionAccess),
+    /// An undo gave it back.
+    GivenBack(CollectionAccess),
+}
+
+impl Unclear {
+    pub fn of(group: Uuid, access: CollectionAccess, earlier: &impl Revocations) -> Option<Self> {
+        if earlier.has_given_access(group, access) {
+            None
+        } else if earlier.may_have_given_access(group, access) {
+            Some(Self::Stopped(access))
+        } else {
+            let is_back = earlier.has_given_access_back(group, access);
+            is_back.then_some(Self::GivenBack(access))
+        }
+    }
+}
+
+/// An access stays that a run may have given: nobody can tell it from one that somebody gave by hand. So does one
+/// that an undo gave back: a person asked for it.
+pub(super) fn unclear(
+    (id, name): (Option<&ExternalId>, &str),
+    access: Unclear,
+    known: &Known<'_>,
+) -> Problem {
+    let (access, why) = match access {
+        Unclear::Stopped(access) => (
+            access,
+            "a sync that was stopped in the middle may have given it, or somebody by hand, so it stays",
+        ),
+        Unclear::GivenBack(access) => (access, "an undo gave it back, so no sync takes it away"),
+    };
+    let collection = known.external_id(access.id);
+    let collection = collection.map_or_else(|| access.id.to_string(), sanitize);
     let message = format!(
-        "access.collections: group {} has {} on {collection}, and no rule gives it any more; a sync that was \
-         stopped in the middle may have given it, or somebody by hand, so it stays: take it away in Bitwarden, \
-         unless it is meant to be",
-        sanitize(&group.name),
+        "access.collections: group {} has {} on {collection}, and no rule gives it any more; {why}: take it \
+         away in Bitwarden, unless it is meant to be",
+        sanitize(name),
         access.right().name()
     );
-    Problem::new(ProblemReason::AccessKept, message, [group.id.clone()])
+    let ids: Vec<ExternalId> = id.cloned().into_iter().collect();
+    Problem::new(ProblemReason::AccessKept, message, ids)
 }
 
 fn unmatched(rule: &CollectionRule) -> Problem {

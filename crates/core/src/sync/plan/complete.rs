@@ -212,6 +212,7 @@ fn compare(
     plan.changes.extend(of_groups);
     plan.access = Some(collections::current(&compared.content.groups));
     plan.changes.extend(compared.roles);
+    plan.follows = compared.follows;
     plan.changes.extend(access);
     plan.changes.extend(groups.changes);
     let mut problems = compared.people.problems;

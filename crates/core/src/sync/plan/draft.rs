@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
-use crate::directory::fold;
+use crate::directory::{ExternalId, fold};
+use crate::organization::collection::AccessChange;
 use crate::organization::model::{Content, MemberRole, MemberStatus, Organization};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::hash::{MemberSum, hash, person_hash};
@@ -58,6 +59,8 @@ pub(super) struct Compared<'a> {
     pub until: Option<Timestamp>,
     /// Groups whose access to collections changes.
     pub collections: Vec<Change>,
+    /// What groups get once this plan has made or re-linked them.
+    pub follows: HashMap<ExternalId, Vec<AccessChange>>,
     pub wanted: Vec<DesiredGroup>,
     /// Where somebody is removed from the organization: they would leave these by that.
     pub protected: ProtectedGroups,
@@ -227,9 +230,14 @@ pub fn draft<'a>(
         content,
         access: &policy.access,
         targets: &groups.targets,
+        ended: &groups.ended,
         people: &people,
     };
-    let (collections, problems) = collections::decide(&sides, earlier);
+    let collections::Decided {
+        changes: collections,
+        problems,
+        follows,
+    } = collections::decide(&sides, earlier);
     people.problems.extend(problems);
     let lost_record = roles::lost_record(&policy.access, earlier);
     people.problems.extend(lost_record);
@@ -248,6 +256,7 @@ pub fn draft<'a>(
         invitations,
         until,
         collections,
+        follows,
         wanted,
         protected,
         unmanaged,

@@ -21,6 +21,19 @@ pub(super) struct Decided {
     pub problems: Vec<Problem>,
     /// Where the people of a roster's group go: its index there, and the group.
     pub targets: Vec<(usize, Target)>,
+    /// Groups of ours, by their ids in Bitwarden, that aren't synced any more.
+    pub ended: HashMap<Uuid, Ended>,
+}
+
+/// A group of ours that isn't synced any more: the directory doesn't have it, or a filter leaves it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// What says so.
+    Known(Evidence),
+    /// It may be a group that can't be identified.
+    Doubtful,
+    /// This plan deletes it.
+    Deleted,
 }
 
 /// Where a roster's group is in the organization.
@@ -156,21 +169,32 @@ pub(super) fn decide(roster: &Roster, groups: &[Group], policy: &Policy) -> Deci
         }
     }
 
-    if policy.groups.prune {
-        let filtered_out = ours
-            .iter()
-            .filter_map(|(id, groups)| match groups.as_slice() {
-                &[group] if roster.other_groups.get(*id) == Some(&GroupEligibility::OutOfScope) => {
-                    let evidence = Evidence::OutOfScope(ScopeRule::Groups);
-                    Some((*id, group, Reason::FilteredOut, evidence))
-                }
-                _ => None,
-            });
-        let gone = orphans
-            .iter()
-            .filter(|(id, group)| !relinked.contains(&group.id) && !protected.keeps(id))
-            .map(|&(id, group)| (id, group, Reason::GoneFromDirectory, Evidence::Absent));
-        for (external_id, group, reason, evidence) in gone.chain(filtered_out) {
+    let filtered_out = ours
+        .iter()
+        .filter_map(|(id, groups)| match groups.as_slice() {
+            &[group] if roster.other_groups.get(*id) == Some(&GroupEligibility::OutOfScope) => {
+                let evidence = Evidence::OutOfScope(ScopeRule::Groups);
+                Some((*id, group, Reason::FilteredOut, evidence))
+            }
+            _ => None,
+        });
+    let gone = orphans.iter();
+    let gone = gone.filter(|(_, group)| !relinked.contains(&group.id));
+    let gone = gone.map(|&(id, group)| (id, group, Reason::GoneFromDirectory, Evidence::Absent));
+    for (external_id, group, reason, evidence) in gone.chain(filtered_out) {
+        let in_doubt = evidence == Evidence::Absent
+            && match policy.groups.prune {
+                true => protected.keeps(external_id),
+                false => protected.would_keep(),
+            };
+        let ended = match (in_doubt, policy.groups.prune) {
+            (true, _) => Ended::Doubtful,
+            (false, true) => Ended::Deleted,
+            (false, false) => Ended::Known(evidence.clone()),
+        };
+        let deletes = ended == Ended::Deleted;
+        decided.ended.insert(group.id, ended);
+        if deletes {
             decided.changes.push(Change {
                 subject: subject(external_id, &group.name, group),
                 reason,

@@ -4,6 +4,7 @@ mod change;
 mod collections;
 mod complete;
 mod draft;
+mod ended_access;
 mod group_state;
 mod groups;
 mod names;
@@ -37,6 +38,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::directory::{AccountRule, Container, ExternalId, ReadNow};
+use crate::organization::collection::AccessChange;
 use crate::organization::role::AccessRole;
 use crate::problem::Problems;
 use crate::sync::history::{CollectionAccess, GroupName, RunId};
@@ -109,6 +111,8 @@ pub struct Plan {
     /// Of the groups that are to be deleted, by their ids in Bitwarden: to which collections each gives
     /// access. For the history; read once it is known which deletions go ahead.
     pub collections: HashMap<Uuid, Vec<CollectionAccess>>,
+    /// To which collections the groups that it makes or re-links get access in the next run, by their external ids.
+    pub follows: HashMap<ExternalId, Vec<AccessChange>>,
     /// What it takes back of an earlier run; `None` of a plan that follows the directory.
     pub undoes: Option<Undoes>,
     /// What of the directory was itself read for it, where an earlier read was brought up to date; `None` where

@@ -73,6 +73,8 @@ pub trait Revocations {
     /// Whether an earlier run that was stopped may have given this member the role that they have now, or somebody
     /// by hand.
     fn may_have_given_role(&self, member: Uuid, role: AccessRole) -> bool;
+    /// Whether an undo gave this member back the role that they have now.
+    fn has_given_role_back(&self, member: Uuid, role: AccessRole) -> bool;
     /// How many members have their role from an earlier run, or may have.
     fn given_roles(&self) -> usize;
     /// Whether what they know of that was lost.
@@ -84,6 +86,8 @@ pub trait Revocations {
     /// Whether an earlier run that was stopped may have given this group the access that it has now, or somebody by
     /// hand.
     fn may_have_given_access(&self, group: Uuid, access: CollectionAccess) -> bool;
+    /// Whether an undo gave this group back the access that it has now.
+    fn has_given_access_back(&self, group: Uuid, access: CollectionAccess) -> bool;
     /// How many times a group has access to a collection from an earlier run, or may have.
     fn given_access(&self) -> usize;
 }

@@ -128,6 +128,31 @@ fn through(rules: &[Resolved<'_>], at: u32, role: AccessRole) -> Vec<Box<str>> {
     names
 }
 
+/// Why somebody has more than the rules certainly give: another rule may be about them.
+fn doubt(
+    rules: &[Resolved<'_>],
+    at: u32,
+    person: &Person,
+    to: AccessRole,
+    claim: &Claim,
+) -> Option<Box<str>> {
+    let certain = claim.least.unwrap_or(AccessRole::User);
+    if !to.exceeds(certain) {
+        return None;
+    }
+    let mut rules = rules.iter().filter(|rule| {
+        let more = rule.rule.role.and(to);
+        !rule.people.contains(at) && rule.may_be_about(person) && more.exceeds(certain)
+    });
+    let rule = rules.next()?;
+    let why = match rule.unmatched {
+        true => "fits no group",
+        false => "is about a group that isn't known completely",
+    };
+    let group = sanitize(rule.rule.group.as_str());
+    Some(format!("{to} may be by the rule for {group}, which {why}").into())
+}
+
 /// The role that `access.roles` gives somebody of the roster, and through which groups; `None` where no rule
 /// is about them.
 pub(crate) fn claims(
@@ -191,11 +216,14 @@ pub(super) fn decide(
         let claim = Claim::of(&rules, at, person);
         let given = now != AccessRole::User && earlier.has_given_role(member.id, now);
         let mut to = claim.decide(now, given);
-        if to == now
-            && claim.decide(now, true) != now
-            && earlier.may_have_given_role(member.id, now)
-        {
-            problems.push(unclear(id, member, now));
+        if to == now && claim.decide(now, true) != now {
+            problems.extend(match () {
+                () if earlier.may_have_given_role(member.id, now) => Some(unclear(id, member, now)),
+                () if earlier.has_given_role_back(member.id, now) => {
+                    Some(given_back(id, member, now))
+                }
+                () => None,
+            });
         }
         if !matches!(
             member.status,
@@ -220,6 +248,7 @@ pub(super) fn decide(
                 from: now,
                 to,
                 through: through(&rules, at, to),
+                doubt: doubt(&rules, at, person, to, &claim),
                 evidence: lost.then_some(Evidence::OutOfScope(ScopeRule::AccessRoles)),
             }))),
         });
@@ -251,6 +280,16 @@ fn unclear(id: &ExternalId, member: &Member, role: AccessRole) -> Problem {
         "access.roles: {} has the role {role}, and no rule gives it any more; a sync that was stopped in the \
          middle may have given it, or somebody by hand, so it stays: take it away in Bitwarden, unless it is \
          meant to be",
+        sanitize(member.email.as_str())
+    );
+    Problem::new(ProblemReason::AccessKept, message, [id.clone()])
+}
+
+/// A role stays that an undo gave back: a person asked for it, and no rule does.
+fn given_back(id: &ExternalId, member: &Member, role: AccessRole) -> Problem {
+    let message = format!(
+        "access.roles: {} has the role {role}, and no rule gives it any more; an undo gave it back, so no sync \
+         takes it away: take it away in Bitwarden, unless it is meant to be",
         sanitize(member.email.as_str())
     );
     Problem::new(ProblemReason::AccessKept, message, [id.clone()])

@@ -104,11 +104,16 @@ impl<'a> Protected<'a> {
     /// Whether somebody with this id, whom the directory doesn't list, is to be left alone because
     /// an entry may be theirs and nothing tells. Notes them.
     pub fn keeps(&mut self, external_id: &ExternalId) -> bool {
-        let keeps = !self.anybody.is_empty();
+        let keeps = self.would_keep();
         if keeps {
             self.kept.push(external_id.clone());
         }
         keeps
+    }
+
+    /// The same, where nobody is to be told.
+    pub fn would_keep(&self) -> bool {
+        !self.anybody.is_empty()
     }
 
     /// What a person is told about whoever was kept: `what` are members or groups.

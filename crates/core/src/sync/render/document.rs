@@ -170,6 +170,9 @@ pub struct ChangeRow<'a> {
     /// What changes of a group's access to collections.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access: Vec<AccessChange>,
+    /// To which collections a group gets access in the next run, once it is made or re-linked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_follows: Vec<AccessChange>,
     /// How many people gain or lose something by that.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub people: usize,
@@ -263,6 +266,14 @@ impl<'a> Emails<'a> {
         Some(&self.guarded?.approved.names)
     }
 
+    fn access_follows(&self, change: &Change) -> Vec<AccessChange> {
+        let is_there_then = matches!(change.kind(), Kind::CreateGroup | Kind::RelinkGroup);
+        let guarded = self.guarded.filter(|_| is_there_then);
+        let follows =
+            guarded.and_then(|guarded| guarded.approved.follows.get(change.external_id()));
+        follows.cloned().unwrap_or_default()
+    }
+
     fn subjects(&self) -> &FastMap<&'a ExternalId, &'a Email> {
         self.subjects.get_or_init(|| {
             let guarded = self.guarded.into_iter();
@@ -345,6 +356,7 @@ impl<'a> ChangeRow<'a> {
             from: None,
             role: None,
             access: vec![],
+            access_follows: vec![],
             people: 0,
             staged: false,
             nth: None,
@@ -355,7 +367,10 @@ impl<'a> ChangeRow<'a> {
         };
         match &change.action {
             Action::Member(action) => row.put_member(action),
-            Action::Group(action) => row.put_group(action, emails),
+            Action::Group(action) => {
+                row.put_group(action, emails);
+                row.access_follows = emails.access_follows(change);
+            }
         }
         row
     }
@@ -490,6 +505,7 @@ impl<'a> Entry<'a> {
     /// How the action is called.
     pub(super) fn action(&self) -> &str {
         match self {
+            _ if self.withdraws_invitation() => super::WITHDRAW,
             Self::Live(change, _) => super::title(change.kind()),
             Self::Row(row) => match &row.action {
                 Word::Known(kind) => super::title(*kind),
@@ -501,6 +517,24 @@ impl<'a> Entry<'a> {
     /// Where its kind stands in [`ORDER`]; kinds of other versions come last.
     pub(super) fn rank(&self) -> usize {
         self.kind().map_or(ORDER.len(), |kind| RANKS[kind as usize])
+    }
+
+    /// Whether it is an invitation that goes because nobody accepted it.
+    pub(super) fn withdraws_invitation(&self) -> bool {
+        match self {
+            Self::Live(change, _) => change.withdraws_invitation(),
+            Self::Row(row) => {
+                let evidence = row.evidence.as_ref();
+                row.kind() == Some(Kind::Remove)
+                    && evidence.is_some_and(|evidence| evidence.kind == "NotAccepted")
+            }
+        }
+    }
+
+    /// What has to be known of all changes under its title.
+    pub(super) fn warning(&self, write_only: bool) -> Option<&'static str> {
+        let kind = self.kind().filter(|_| !self.withdraws_invitation());
+        super::warning(kind?, write_only)
     }
 
     fn removes_nobody(&self) -> bool {
@@ -515,6 +549,10 @@ impl<'a> Entry<'a> {
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         self.rank()
             .cmp(&other.rank())
+            .then_with(|| {
+                let withdraws = self.withdraws_invitation();
+                withdraws.cmp(&other.withdraws_invitation())
+            })
             .then_with(|| self.removes_nobody().cmp(&other.removes_nobody()))
             .then_with(|| self.label().cmp(other.label()))
     }
@@ -701,7 +739,7 @@ impl Serialize for PlanDocument<'_> {
 /// The plan as one JSON object:
 /// `{digest, source, organization, sizes, heldBecause?, held: [change], changes: [change], problems:
 /// [{reason, message, externalIds}], omitted?}`. A change is `{action, externalId, email|name, reason,
-/// from?, staged?, nth?, add?, remove?, evidence?, heldBy?}`. `add` and `remove` are the members of a group:
+/// from?, role?, access?, accessFollows?, people?, staged?, nth?, add?, remove?, evidence?, heldBy?}`. `add` and `remove` are the members of a group:
 /// `{externalId?, email?, evidence?}`. What takes something away has its `evidence`: `{kind:
 /// Disabled|Absent|OutOfScope, detail}`. `omitted` counts what a published plan had no room for.
 pub fn json(document: &PlanDocument<'_>) -> String {

@@ -1,7 +1,7 @@
 //! The form for a ConfigMap, a ticket or a comment.
 
 use super::document::{ChangeRow, Entry, PlanDocument};
-use super::{details, leaving, plain, warning};
+use super::{details, leaving, plain};
 
 /// Room for the note that something was cut.
 const NOTE: usize = 100;
@@ -160,7 +160,7 @@ impl Page {
                 String::new(),
             ]);
             let write_only = document.head.sizes.is_write_only();
-            let warning = first.kind().and_then(|kind| warning(kind, write_only));
+            let warning = first.warning(write_only);
             if let Some(warning) = warning {
                 self.lines([format!("Mind: {warning}."), String::new()]);
             }

@@ -57,6 +57,9 @@ pub fn title(kind: Kind) -> &'static str {
 
 /// What somebody who approves this kind of change has to know. A server that can't be read (`write_only`)
 /// answers an import with success, whatever it did.
+/// The title of invitations that go because nobody accepted them.
+const WITHDRAW: &str = "Withdraw invitation";
+
 fn warning(kind: Kind, write_only: bool) -> Option<&'static str> {
     match kind {
         Kind::Remove => Some(
@@ -97,6 +100,7 @@ fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
     if let Some(role) = &row.role {
         let was = plain(&role.from.to_string()).into_owned();
         details.push(format!("{}, was {was}", role.describe()).into());
+        details.extend(role.doubt.as_deref().map(plain));
     }
     if !row.access.is_empty() {
         details.push(describe_access(&row.access).into());
@@ -105,6 +109,10 @@ fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
             1 => Some("1 person".into()),
             people => Some(format!("{people} people").into()),
         });
+    }
+    if !row.access_follows.is_empty() {
+        let follows = describe_access(&row.access_follows);
+        details.push(format!("access follows in the next run: {follows}").into());
     }
     let from = row.from.as_deref().map(plain);
     let (add, remove) = (row.add.as_ref(), row.remove.as_ref());

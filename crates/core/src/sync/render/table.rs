@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::document::{ChangeRow, Entry, MemberRow, PlanDocument};
-use super::{details, leaving, plain, sizes, warning};
+use super::{details, leaving, plain, sizes};
 use crate::problem::ProblemReason;
 use crate::sync::plan::Kind;
 use crate::text::is_printable_ascii;
@@ -243,7 +243,7 @@ impl<'o> Page<'o> {
             let title = format!("{before}{} ({})", plain(first.action()), section.len());
             self.line(0, &title);
             let write_only = document.head.sizes.is_write_only();
-            let warning = first.kind().and_then(|kind| warning(kind, write_only));
+            let warning = first.warning(write_only);
             warning.iter().for_each(|warning| self.line(2, warning));
             let shown = &section[..section.len().min(self.options.rows)];
             let names = shown.iter().map(|entry| width(&plain(entry.label())));

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Left;
 use crate::directory::{Email, ExternalId};
 use crate::organization::collection::{AccessChange, describe_access};
+use crate::organization::role::AccessRole;
 use crate::sync::guard::{Digest, GuardedPlan};
 use crate::sync::hash::truncated;
 use crate::sync::history::{INDENT, RunId, wrap, wrap_at};
@@ -253,6 +254,19 @@ impl UndoDocument {
     }
 
     /// What having no external id means for members.
+    fn note_of_given_back(&self) -> Option<String> {
+        let is_back = |row: &Row| match row.action {
+            Kind::SetRole => row.role.as_deref() != Some(AccessRole::User.to_string().as_str()),
+            Kind::SetCollections => row.access.iter().any(|one| one.to.is_some()),
+            _ => false,
+        };
+        self.changes.iter().any(is_back).then(|| {
+            "A role or access that is given back is held only as long as a rule asks for another. Where none \
+             does, it stays, and the problem AccessKept names it."
+                .to_owned()
+        })
+    }
+
     fn note_of_unlinked(&self) -> Option<String> {
         let unlinked = self.changes.iter().filter(|row| row.action == Kind::Unlink);
         let unlinked = match self.former_ids {
@@ -383,6 +397,7 @@ impl UndoDocument {
                     .to_owned(),
             );
         }
+        notes.extend(self.note_of_given_back());
         notes.extend(self.note_of_unlinked());
         if self.adoption && !self.changes.is_empty() {
             notes.push(

@@ -181,6 +181,7 @@ impl Draft<'_> {
         };
         let lost = after.exceeds(before);
         let change = RoleChange {
+            doubt: None,
             from: after,
             to: before,
             through: vec![],

@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html as template};
 use sha2::{Digest as _, Sha256};
 
 use super::document::{ChangeRow, Entry, PlanDocument};
-use super::{details, members, plain, sizes, warning};
+use super::{details, members, plain, sizes};
 
 /// The page's style.
 pub const STYLE: &str = include_str!("plan.css");
@@ -184,7 +184,7 @@ fn sections<'a>(document: &PlanDocument<'a>, entries: &[Entry<'a>], before: &str
             @let name = plain(action);
             details open id=(anchor(before, action)) {
                 summary { h3 { (name) " (" (section.len()) ")" } }
-                @if let Some(warning) = section[0].kind().and_then(|kind| warning(kind, write_only)) {
+                @if let Some(warning) = section[0].warning(write_only) {
                     p.warning { (warning) "." }
                 }
                 div.wide tabindex="0" role="region" aria-label=(name) {
