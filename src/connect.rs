@@ -242,6 +242,24 @@ pub fn connect(
         .map_err(|error| error.redacted(&redactor))
 }
 
+/// Makes the client of the organization alone. What the directory needs may be missing.
+///
+/// # Errors
+/// [`ConnectError`], with what to do about it.
+pub fn connect_organization(
+    spec: &ValidatedSpec,
+    data: &ReferencedData,
+    observer: Arc<dyn Observer>,
+) -> Result<OrganizationClient, ConnectError> {
+    let redactor = Arc::new(data.redactor(&spec.names()));
+    let settings = spec.organization.settings(data);
+    let settings = settings.map_err(|error| ConnectError::from(error).redacted(&redactor));
+    let mut settings = settings?;
+    settings.observer = observer;
+    settings.secrets = redactor;
+    Ok(OrganizationClient::new(settings)?)
+}
+
 fn connect_both(
     spec: &ValidatedSpec,
     data: &ReferencedData,

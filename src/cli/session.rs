@@ -1,5 +1,7 @@
 //! One resource with both its sides, ready to run.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
@@ -7,8 +9,8 @@ use super::manifests::{ManifestError, Manifests, Values, object_of};
 use crate::api::DirectorySync;
 use crate::api::spec::Mode;
 use crate::checks::InvalidSpec;
-use crate::connect::{ConnectError, Connections, Observers, connect};
-use crate::http::Expiry;
+use crate::connect::{ConnectError, Connections, Observers, connect, connect_organization};
+use crate::http::{Expiry, Unobserved};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::references::{Kind, Reference, ReferencedData, Referent, Unresolved};
 use crate::schedule::Schedule;
@@ -84,6 +86,18 @@ impl Session {
             policy: spec.policy,
             object,
         })
+    }
+
+    /// The client of a resource's organization, also where what its directory needs is missing. Connects to nothing
+    /// yet.
+    pub fn open_organization(
+        resource: &DirectorySync,
+        manifests: &Manifests,
+    ) -> Result<OrganizationClient, SessionError> {
+        let object = object_of(resource);
+        let spec = ValidatedSpec::from_spec(&resource.spec)?;
+        let data = referenced(&object, &spec.references(), manifests)?;
+        Ok(connect_organization(&spec, &data, Arc::new(Unobserved))?)
     }
 
     /// When certificates and other credentials of both sides end, as far as that is known.

@@ -454,10 +454,13 @@ fn what_to_do(held: &Held, digest: &str, object: &Object, plan: PublishedAs) -> 
             "; {omitted} entries had no room in it: look at all of them with directory-sync plan first"
         ),
     };
+    let count = match held.changes.len() {
+        1 => "1 change is".to_owned(),
+        count => format!("{count} changes are"),
+    };
     format!(
-        "{} changes are held: {}. If all of them are right (see {} {}-plan{missing}): kubectl -n {} \
+        "{count} held: {}. If all of them are right (see {} {}-plan{missing}): kubectl -n {} \
          annotate --overwrite directorysync {} {APPROVE_REMOVALS}={digest}",
-        held.changes.len(),
         truncate(&why(held), WHY_CHARACTERS_MAX),
         plan.storage.kind(),
         object.name,

@@ -48,7 +48,11 @@ pub async fn approve(cluster: &Cluster, args: &ApproveArgs) -> Result<ExitCode, 
                     .into(),
             ));
         }
-        if !ask(&format!("Let these {} held changes go ahead?", held.total))? {
+        let question = match held.total {
+            1 => "Let this held change go ahead?".to_owned(),
+            total => format!("Let these {total} held changes go ahead?"),
+        };
+        if !ask(&question)? {
             complain("nothing was approved");
             return Ok(ExitCode::FAILURE);
         }

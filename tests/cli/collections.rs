@@ -1,4 +1,5 @@
 use directory_sync::organization::{ClientId, OrganizationClient, Region, Settings};
+use directory_sync_testing::manifests::api_key;
 use simulators::organization::{CollectionAccess, Config, GroupSeed, SimulatedOrganization};
 
 use crate::lab::Lab;
@@ -211,4 +212,72 @@ async fn who_gets_which_role_and_access_through_what_is_planned_explained_kept_a
     // As long as the rules ask for it, it waits for a person.
     lab.run(&sync).await.ends_with(3);
     assert_eq!(lab.organization.snapshot(), before);
+}
+
+#[tokio::test]
+async fn external_ids_that_would_be_ambiguous_or_replaced_by_accident_are_refused_and_nothing_is_set()
+ {
+    let lab = lab().await;
+    let set = async |args: &str| lab.run(&format!("{LIST} {args}")).await;
+    let listed = async || lab.run(LIST).await.ends_with(0).stdout;
+    set(&format!("--set-external-id {INFRA}=infra"))
+        .await
+        .ends_with(0);
+    let before = listed().await;
+
+    let taken = set(&format!("--set-external-id {WIKI}=infra")).await;
+    taken
+        .ends_with(1)
+        .complains("nothing was set")
+        .complains("would be the external id of");
+    let same = format!("--set-external-id {WIKI}=a --set-external-id {INFRA}=a --replace");
+    set(&same)
+        .await
+        .ends_with(1)
+        .complains("would be the external id of");
+    let twice = format!("--set-external-id {WIKI}=a --set-external-id {WIKI}=b");
+    set(&twice)
+        .await
+        .ends_with(1)
+        .complains("is given an external id twice");
+    let other = set(&format!("--set-external-id {INFRA}=other")).await;
+    other
+        .ends_with(1)
+        .complains("has the external id \"infra\"")
+        .complains("add --replace");
+    // One that can't be set keeps the others from being set, too.
+    let unknown = "33333333-3333-4333-8333-333333333333";
+    let both = format!("--set-external-id {WIKI}=wiki --set-external-id {unknown}=x");
+    set(&both).await.ends_with(1);
+    assert_eq!(listed().await, before);
+
+    // The same once more is no change, and two may change their names with one another.
+    set(&format!("--set-external-id {INFRA}=infra"))
+        .await
+        .ends_with(0);
+    let moved = format!("--set-external-id {INFRA}=old --set-external-id {WIKI}=infra --replace");
+    let moved = set(&moved).await.ends_with(0);
+    moved
+        .complains("had the external id \"infra\"")
+        .prints(&format!("{INFRA}  old"))
+        .prints(&format!("{WIKI}  infra"));
+    let taken = set(&format!("--set-external-id {INFRA}=")).await;
+    taken
+        .ends_with(0)
+        .complains("had the external id \"old\"")
+        .prints(&format!("{INFRA}  –"));
+}
+
+#[tokio::test]
+async fn collections_need_nothing_of_the_directory() {
+    let lab = lab().await;
+    lab.write("organization.yaml", &api_key(&lab.organization));
+    lab.run("collections -f staff.yaml -f organization.yaml")
+        .await
+        .ends_with(0)
+        .prints("identity/staff: 2 collections");
+    lab.run("collections -f staff.yaml")
+        .await
+        .ends_with(1)
+        .complains("bitwarden-org");
 }

@@ -132,6 +132,9 @@ impl fmt::Display for Evidence {
         match self {
             Self::Disabled(account) => account.fmt(f),
             Self::Absent => f.write_str("not in the directory's complete list"),
+            Self::OutOfScope(rule @ (ScopeRule::AccessRoles | ScopeRule::AccessCollections)) => {
+                write!(f, "loses what {rule} doesn't give")
+            }
             Self::OutOfScope(rule) => write!(f, "left out by {rule}"),
             Self::Undone(run) => write!(f, "run {run} is undone"),
             Self::NotAccepted { since, days } => {

@@ -9,9 +9,13 @@ use crate::text::plain;
 pub struct CollectionsArgs {
     #[command(flatten)]
     pub manifests: ManifestArgs,
-    /// Give a collection an external id first, or with nothing after the = take it away; can be repeated
+    /// Give a collection an external id first, or with nothing after the = take it away; can be repeated. Nothing is
+    /// set where another collection has it, or the collection has one and --replace isn't there
     #[arg(help_heading = super::OPTIONS, long, value_name = "ID=EXTERNAL_ID", value_parser = external_id)]
     pub set_external_id: Vec<ExternalIdArg>,
+    /// Replace the external ids that collections have already
+    #[arg(help_heading = super::OPTIONS, long, requires = "set_external_id")]
+    pub replace: bool,
     /// table or json
     #[arg(help_heading = super::OPTIONS, short, long, value_enum, default_value_t = CollectionsOutput::Table, value_name = "FORM", hide_possible_values = true)]
     pub output: CollectionsOutput,

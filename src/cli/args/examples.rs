@@ -153,6 +153,9 @@ Examples:
   directory-sync collections -f staff.yaml \\
     --set-external-id 9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10=infra
 
+Of the manifest's Secrets and ConfigMaps only those of the organization are
+needed.
+
 Exit codes:
   0  all were listed, and have their external ids
   1  something failed; the reason is on stderr";

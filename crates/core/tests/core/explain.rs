@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use directory_sync_core::directory::{AccountState, ExternalId, LookedUp, Lookup};
+use directory_sync_core::organization::collection::CollectionRight;
 use directory_sync_core::organization::model::{Member, MemberRole, MemberStatus};
+use directory_sync_core::organization::role::AccessRole;
 use directory_sync_core::sync::explain::{Explanation, Linked, Person, Question, Verdict};
 use directory_sync_core::sync::memberships::MembershipCache;
 use directory_sync_core::sync::plan::{Action, GroupAction};
-use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction, Policy};
+use directory_sync_core::sync::policy::{
+    CollectionName, CollectionRule, Glob, Limit, OffboardingAction, Policy, RoleRule,
+};
 use jiff::SignedDuration;
 
 use directory_sync_core_testing::{
@@ -952,4 +956,69 @@ fn two_hundred_people_are_explained_as_a_computation_without_the_core_says() {
         with_changes > 30 && held > 10 && nested > 30,
         "{with_changes} {held} {nested}"
     );
+}
+
+#[test]
+fn what_rules_give_a_group_is_told_once_for_each_collection_by_the_name_that_the_plan_has() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .group("eng-a", "eng-a", &["ann"]);
+    let organization = organization()
+        .member("ann", "ann@example.com")
+        .collection("infra");
+    let infra = CollectionName::Id(organization.collection_id("infra"));
+    let rule = |group: &str, name: &CollectionName, right: CollectionRight| CollectionRule {
+        group: Glob::new(group),
+        collections: vec![(name.clone(), right)],
+        exclusive: false,
+    };
+    let mut policy = unlimited();
+    policy.access.collections = vec![
+        rule(
+            "eng-*",
+            &CollectionName::ExternalId("infra".into()),
+            CollectionRight::View,
+        ),
+        rule("eng-a", &infra, CollectionRight::EditExceptPasswords),
+    ];
+    let explained = Run::default().explain(&directory, &organization, &policy, "eng-a");
+    let group = &explained.groups[0];
+    assert_eq!(group.access, ["Edit on infra"]);
+    // It is made first.
+    let notes = &group.next_run.notes;
+    assert_eq!(
+        *notes,
+        ["access follows in the run after it is there: Edit on infra"]
+    );
+}
+
+#[test]
+fn who_has_not_accepted_gets_the_role_of_a_rule_later_and_is_told_so() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .group("staff", "staff", &["ann"]);
+    let mut policy = unlimited();
+    policy.access.roles = vec![RoleRule {
+        group: Glob::new("staff"),
+        role: AccessRole::Admin,
+    }];
+    let role = |status: Option<MemberStatus>| {
+        let mut members = organization();
+        if let Some(status) = status {
+            members = members.member("ann", "ann@example.com");
+            members.set_status("ann@example.com", status);
+        }
+        let asked = "ann@example.com";
+        let explained = Run::default().explain(&directory, &members, &policy, asked);
+        only(&explained).role.clone().unwrap()
+    };
+    let later = "Admin through staff, once they have accepted an invitation";
+    assert_eq!(role(None), later);
+    assert_eq!(role(Some(MemberStatus::Invited)), later);
+    assert_eq!(role(Some(MemberStatus::Staged)), later);
+    let again = "Admin through staff, once they have access again";
+    assert_eq!(role(Some(MemberStatus::Revoked)), again);
+    for status in [MemberStatus::Accepted, MemberStatus::Confirmed] {
+        assert_eq!(role(Some(status)), "Admin through staff");
+    }
 }

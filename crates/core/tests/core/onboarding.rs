@@ -20,6 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use crate::render::PIPE;
 use crate::{changes, problems, unlimited};
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -932,4 +933,30 @@ fn a_plan_says_which_invitation_it_is_and_how_long_one_was_not_accepted() {
     let explained = run.explain(&directory, &organization, &policy, "ann@example.com");
     let text = explained.to_text();
     assert!(text.contains("nobody accepted it"), "{text}");
+}
+
+#[test]
+fn a_withdrawn_invitation_stands_apart_from_removals_and_what_holds_it_says_so() {
+    let (directory, mut organization) = company();
+    let (mut run, mut policy) = (begin(), withdrawing());
+    run.sync(&directory, &mut organization, &policy);
+    at(&mut run, 1, (&directory, &mut organization), &policy);
+    pass_until(&mut run, 30 * 24);
+    policy.offboarding.limit = Limit::Count(0);
+    let guarded = run.sync(&directory, &mut organization, &policy);
+    let why = guarded.held.as_ref().unwrap().describe();
+    assert_eq!(
+        why,
+        "2 members would lose something, not having accepted an invitation; offboarding.limit allows 0 in 24 hours"
+    );
+    let sides = Sides {
+        source: "a directory",
+        organization: "an organization",
+    };
+    let shown = render::table(&PlanDocument::of(&guarded, &sides), &PIPE);
+    assert!(
+        shown.contains("held: Withdraw invitation (2)\n  ann@example.com"),
+        "{shown}"
+    );
+    assert!(!shown.contains("master password"), "{shown}");
 }

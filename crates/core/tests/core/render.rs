@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use directory_sync_core::sync::guard::GuardedPlan;
 use directory_sync_core::sync::plan::Kind;
-use directory_sync_core::sync::policy::{Limit, OffboardingAction};
+use directory_sync_core::sync::policy::{Glob, Limit, OffboardingAction};
 use directory_sync_core::sync::render::{
     self, MarkdownOptions, Order, PlanDocument, Selection, Sides, TableOptions, action,
 };
@@ -72,6 +72,7 @@ fn plan() -> GuardedPlan {
 fn json_says_who_is_concerned_what_is_done_what_waits_and_what_is_wrong() {
     let plan = plan();
     let absent = value!({"kind": "Absent", "detail": "not in the directory's complete list"});
+    let left = value!({"kind": "Absent", "detail": "not in the directory's group"});
     assert_eq!(
         json(&plan),
         value!({
@@ -90,7 +91,7 @@ fn json_says_who_is_concerned_what_is_done_what_waits_and_what_is_wrong() {
                  "reason": "GoneFromDirectory", "evidence": absent, "heldBy": "offboarding.limit"},
                 {"action": "UpdateGroup", "externalId": "g2", "name": "Renamed", "heldBy": "offboarding.limit",
                  "reason": "MembersChanged", "add": [], "remove": [
-                    {"externalId": "gone", "email": "gone@example.com", "evidence": absent},
+                    {"externalId": "gone", "email": "gone@example.com", "evidence": left},
                  ]},
             ],
             "changes": [
@@ -148,8 +149,8 @@ fn whoever_leaves_a_group_is_named_although_nothing_else_is_done_with_them() {
     let table = table(&plan, PIPE);
     assert!(
         table.contains(
-            "  Engineering  has other members; +1 −1\n    − bob@example.com: not in the directory's complete \
-             list\n    + ann@example.com\n"
+            "  Engineering  has other members; +1 −1\n    − bob@example.com: not in the directory's group\n    \
+             + ann@example.com\n"
         ),
         "{table}"
     );
@@ -422,7 +423,7 @@ fn a_table_counts_first_and_in_a_pipe_leaves_nothing_out() {
             "",
             "held: Update group (1)",
             "  Renamed  has other members; +0 −1; held by offboarding.limit",
-            "    − gone@example.com: not in the directory's complete list",
+            "    − gone@example.com: not in the directory's group",
             "",
             "entries that need manual action:",
             "",
@@ -501,8 +502,8 @@ fn a_plan_is_arranged_by_person_and_by_group() {
     assert!(
         text.contains(
             "\nheld: gone@example.com\n  Remove: gone from the directory; not in the directory's complete \
-             list; held by offboarding.limit\n  leaves group Renamed; not in the directory's complete list; \
-             held by offboarding.limit\n"
+             list; held by offboarding.limit\n  leaves group Renamed; not in the directory's group; held by \
+             offboarding.limit\n"
         ),
         "{text}"
     );
@@ -760,4 +761,27 @@ fn html_has_every_row_without_a_script() {
             .any(|(name, value)| name == "scope" && ["col", "row"].contains(&&**value))
     }));
     assert_eq!(heads.count(), 501 + 2 * 4);
+}
+
+#[test]
+fn whoever_comes_into_a_group_once_its_name_is_approved_stands_with_the_name() {
+    let mut policy = crate::unlimited();
+    policy.groups.protected = vec![Glob::new("Admins")];
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("bob", "bob@example.com")
+        .group("g1", "Former admins", &["ann"])
+        .group("g2", "Admins", &["ann", "bob"]);
+    let mut organization = organization()
+        .member("ann", "ann@example.com")
+        .member("bob", "bob@example.com")
+        .group("g1", "Admins", &["ann@example.com"])
+        .group("g2", "Guests", &["ann@example.com"]);
+    let plan = sync(&directory, &mut organization, &policy);
+    let table = table(&plan, PIPE);
+    assert!(
+        table.contains("was Guests; 1 member stays out until then; held by groups.protected\n    + bob@example.com\n"),
+        "{table}"
+    );
+    assert!(!table.contains("+ ann@example.com"), "{table}");
 }

@@ -915,7 +915,7 @@ fn a_role_that_was_there_already_when_it_was_to_be_given_is_nobodys_for_certain(
 
 #[test]
 fn a_role_that_an_undo_gave_back_stays_and_is_named_until_somebody_decides() {
-    let (inside, outside) = (self::company(&["ann"], &[]), self::company(&[], &[]));
+    let (inside, outside) = (company(&["ann"], &[]), company(&[], &[]));
     for killed in [None, Some(Killed::after(1)), Some(Killed::noted(1, 0, 0))] {
         let mut company = admins();
         company.sync(&inside);

@@ -2,12 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use uuid::Uuid;
+
 use super::find::FoundGroup;
 use super::next_run::Subject;
 use super::{
     Context, Group, GroupMember, List, NAMED_MAX, NextRun, OrganizationGroup, Scope, Verdict, shown,
 };
 use crate::directory::{ExternalId, fold};
+use crate::organization::collection::{Collection, CollectionAccess};
+use crate::organization::model::Organization;
 use crate::sync::policy::CollectionName;
 use crate::sync::roster::Eligibility;
 
@@ -107,11 +111,29 @@ impl Context<'_> {
         let folded = fold(name);
         let rules = decided.policy.access.collections.iter();
         let rules = rules.filter(|rule| rule.group.matches(&folded));
-        let access = rules.flat_map(|rule| &rule.collections);
-        let access = access.map(|(name, right)| match name {
-            CollectionName::Id(id) => format!("{} on {id}", right.name()),
-            CollectionName::ExternalId(name) => format!("{} on {}", right.name(), shown(name)),
-        });
+        let all: &[Collection] = match decided.organization {
+            Organization::Read(content) => content.collections.as_deref().unwrap_or_default(),
+            Organization::WriteOnly => &[],
+        };
+        // By the name that the plan has, which is the external ID where there is one.
+        let label = |name: &CollectionName| match name {
+            CollectionName::ExternalId(name) => shown(name),
+            CollectionName::Id(id) => {
+                let found = all.iter().find(|one| one.id == *id);
+                let name = found.and_then(|one| one.external_id.as_deref());
+                name.map_or_else(|| id.to_string(), shown)
+            }
+        };
+        let mut together: Vec<(String, CollectionAccess)> = vec![];
+        for (name, right) in rules.flat_map(|rule| &rule.collections) {
+            let (label, access) = (label(name), right.on(Uuid::nil()));
+            match together.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, known)) => *known = known.or(access),
+                None => together.push((label, access)),
+            }
+        }
+        let access = together.into_iter();
+        let access = access.map(|(name, access)| format!("{} on {name}", access.right().name()));
         access.take(NAMED_MAX).collect()
     }
 }
@@ -123,7 +145,7 @@ struct About<'a> {
 
 impl About<'_> {
     /// Who is in it in the organization; `None` where that wasn't read.
-    fn inside(&self) -> Option<&Vec<uuid::Uuid>> {
+    fn inside(&self) -> Option<&Vec<Uuid>> {
         let id = self.found.organization.as_ref()?.id?;
         self.context.decided.group_members.get(&id)
     }
@@ -138,7 +160,7 @@ impl About<'_> {
             .filter_map(|id| self.context.members.get(id))
             .filter_map(|member| Some((member.external_id.as_ref()?, member.id)))
             .collect();
-        let mut matched: HashSet<uuid::Uuid> = HashSet::new();
+        let mut matched: HashSet<Uuid> = HashSet::new();
         let mut members = vec![];
         for (at, through) in &self.found.people {
             let person = &roster.people[*at as usize];

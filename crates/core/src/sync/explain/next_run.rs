@@ -8,7 +8,9 @@ use super::{Context, List, NAMED_MAX, NextRun, PlannedChange, shown};
 use crate::directory::{Evidence, ExternalId};
 use crate::organization::collection::describe_access;
 use crate::sync::guard::HeldBecause;
-use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, describe_role};
+use crate::sync::plan::{
+    Action, Change, GroupAction, Kind, LEFT_GROUP, MemberAction, describe_role,
+};
 
 /// Whom it is about: all IDs that are theirs.
 pub(super) struct Subject<'a> {
@@ -138,7 +140,14 @@ impl Context<'_> {
             let (what, why) = of_group(action, change.reason.describe());
             changes.push(planned(change, what, why, held));
         }
-        self.next_run(changes, read_for_this(read.len()), rests)
+        let mut notes = read_for_this(read.len());
+        let follows = subject.external_ids.iter();
+        let follows = follows.filter_map(|id| self.decided.guarded.approved.follows.get(*id));
+        notes.extend(follows.map(|access| {
+            let access = describe_access(access);
+            format!("access follows in the run after it is there: {access}")
+        }));
+        self.next_run(changes, notes, rests)
     }
 }
 
@@ -210,7 +219,7 @@ impl Subject<'_> {
                         let mut leaving = update.remove.iter();
                         let leaving = leaving.find(|one| self.has(&one.external_id))?;
                         let why = match &leaving.evidence {
-                            Evidence::Absent => "not in the directory's group".to_owned(),
+                            Evidence::Absent => LEFT_GROUP.to_owned(),
                             evidence => evidence.to_string(),
                         };
                         Some((format!("remove from group {name}"), why))

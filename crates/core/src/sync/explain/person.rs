@@ -9,9 +9,10 @@ use super::{
     Verdict, shown,
 };
 use crate::directory::{AccountState, ExternalId};
-use crate::organization::model::Organization;
+use crate::organization::model::{MemberStatus, Organization};
 use crate::sync::ledger::Fact;
 use crate::sync::plan::{claims, describe_role};
+use crate::sync::roster::Eligibility;
 
 pub(super) fn explain(found: &FoundPerson, context: &Context<'_>) -> Person {
     let about = About { found, context };
@@ -154,7 +155,20 @@ impl About<'_> {
     fn role(&self, at: u32) -> Option<String> {
         let decided = self.context.decided;
         let (role, through) = claims(decided.roster, &decided.policy.access, at)?;
-        Some(shown(&describe_role(&role, &through)))
+        let members = self.found.members.iter();
+        let members = members.filter_map(|one| self.context.members.get(&one.id?));
+        let mut statuses = members.map(|member| member.status);
+        let person = &decided.roster.people[at as usize];
+        let later = match (decided.organization, statuses.next()) {
+            (Organization::WriteOnly, _) => "",
+            _ if person.eligibility != Eligibility::Active => "",
+            (_, None | Some(MemberStatus::Invited | MemberStatus::Staged)) => {
+                ", once they have accepted an invitation"
+            }
+            (_, Some(MemberStatus::Revoked)) => ", once they have access again",
+            (_, Some(_)) => "",
+        };
+        Some(shown(&format!("{}{later}", describe_role(&role, &through))))
     }
 
     fn groups(&self) -> List<InGroup> {

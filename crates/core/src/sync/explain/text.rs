@@ -117,7 +117,10 @@ impl Page {
             .as_deref()
             .unwrap_or("without an external ID");
         let in_directory = match group.in_directory {
-            true => format!("{id}, {} people", group.in_directory_total),
+            true => match group.in_directory_total {
+                1 => format!("{id}, 1 person"),
+                people => format!("{id}, {people} people"),
+            },
             false => "not in the directory's list".to_owned(),
         };
         self.rows("directory", [in_directory]);

@@ -115,6 +115,8 @@ pub struct Held {
     pub why: Vec<HeldBecause>,
     /// Which of `why` holds each of `changes`.
     pub by: Vec<usize>,
+    /// Who comes into a group once it gets the name that is held, by the group's external id.
+    pub kept_out: HashMap<ExternalId, Vec<ExternalId>>,
     /// What the limits that hold something are a share of.
     pub(crate) shares_of: Vec<(Limited, usize)>,
 }
@@ -530,7 +532,7 @@ impl fmt::Display for HeldBecause {
                  approved",
                 match changes {
                     1 => "1 change was".to_owned(),
-                    changes => format!("{changes} changes were"),
+                    changes => format!("{changes} changes, counting each person of a group, were"),
                 },
                 if *changes == 1 { "it" } else { "them" },
             ),
@@ -779,13 +781,19 @@ pub fn guard(
             [],
         ));
     }
-    let split::Split { plan, changes, by } = split::split(plan, &reasons);
+    let split::Split {
+        plan,
+        changes,
+        by,
+        kept_out,
+    } = split::split(plan, &reasons);
     GuardedPlan {
         raised: weigh::raised(&plan, &reasons, policy, &ledger),
         approved: Approved(plan),
         held: Some(Held {
             hold,
             changes,
+            kept_out,
             shares_of: reasons.shares_of(),
             why: reasons.into_list(),
             by,

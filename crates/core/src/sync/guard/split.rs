@@ -17,10 +17,12 @@ pub(super) struct Split {
     pub changes: Vec<Change>,
     /// Which reason holds each of `changes`.
     pub by: Vec<usize>,
+    /// Who comes into a group once it gets the name that is held.
+    pub kept_out: HashMap<ExternalId, Vec<ExternalId>>,
 }
 
 pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
-    keep_out(&mut plan, reasons);
+    let not_in = keep_out(&mut plan, reasons);
     let mut held: Vec<(Change, usize)> = vec![];
     let mut withheld: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     let mut uninvited: HashSet<ExternalId> = HashSet::new();
@@ -132,7 +134,12 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
         });
     }
     let (changes, by) = held.into_iter().unzip();
-    Split { plan, changes, by }
+    Split {
+        plan,
+        changes,
+        by,
+        kept_out: not_in,
+    }
 }
 
 /// What a member whose new external id is held has in its place.
@@ -210,8 +217,8 @@ fn keep_invited(plan: &mut Plan, held: &[(Change, usize)]) {
     }
 }
 
-/// Nobody comes into a group whose new name is held: by the name that it keeps it may be for others.
-fn keep_out(plan: &mut Plan, reasons: &Reasons) {
+/// Nobody comes into a group whose new name is held: by the name that it keeps it may be for others. Who would.
+fn keep_out(plan: &mut Plan, reasons: &Reasons) -> HashMap<ExternalId, Vec<ExternalId>> {
     let mut late: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
     plan.changes.retain_mut(|change| {
         let id = change.subject.external_id.clone();
@@ -225,12 +232,13 @@ fn keep_out(plan: &mut Plan, reasons: &Reasons) {
         !update.remove.is_empty()
     });
     if late.is_empty() {
-        return;
+        return late;
     }
     for state in &mut plan.groups {
-        let late = late.remove(&state.external_id);
-        state.missing.extend(late.unwrap_or_default());
+        let late = late.get(&state.external_id);
+        state.missing.extend(late.into_iter().flatten().cloned());
     }
+    late
 }
 
 /// An update of a group without what is held of it (where anything is left), and that.

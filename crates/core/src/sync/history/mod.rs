@@ -379,7 +379,7 @@ fn new_record(
                     record.added.extend(unmanaged_of(plan, change, names));
                     let leaving = update.remove.iter().map(|leaving| Removed {
                         person: names.person(&leaving.external_id),
-                        evidence: Some((&leaving.evidence).into()),
+                        evidence: Some(RecordedEvidence::of_leaving(&leaving.evidence)),
                     });
                     record.removed = leaving.collect();
                 }

@@ -11,7 +11,7 @@ use crate::directory::Evidence;
 use crate::organization::collection::{AccessChange, CollectionAccess};
 use crate::sync::guard::Digest;
 use crate::sync::hash::truncated;
-use crate::sync::plan::{Kind, Nth, Reason, RoleRow};
+use crate::sync::plan::{Kind, LEFT_GROUP, Nth, Reason, RoleRow};
 
 /// Identifies a run among those of a resource: ten hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -230,6 +230,17 @@ pub enum RecordedEvidenceKind {
     Undone,
     /// An invitation wasn't accepted.
     NotAccepted,
+}
+
+impl RecordedEvidence {
+    /// That of somebody who leaves a group.
+    pub(super) fn of_leaving(evidence: &Evidence) -> Self {
+        let mut recorded = Self::from(evidence);
+        if *evidence == Evidence::Absent {
+            recorded.detail = LEFT_GROUP.into();
+        }
+        recorded
+    }
 }
 
 impl From<&Evidence> for RecordedEvidence {

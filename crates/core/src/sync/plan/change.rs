@@ -300,6 +300,9 @@ pub struct Update {
     pub unmanaged: Option<Vec<Uuid>>,
 }
 
+/// What says that somebody leaves a group whom its complete list doesn't have, for a person.
+pub(crate) const LEFT_GROUP: &str = "not in the directory's group";
+
 /// Somebody who leaves a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovedMember {

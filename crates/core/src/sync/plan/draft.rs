@@ -84,7 +84,7 @@ pub(crate) struct DesiredGroup {
 impl Counts {
     /// Counts what an organization holds; managed is what has an external id with this prefix.
     pub(crate) fn count(&mut self, content: &Content, prefix: &str) {
-        let ours = |id: &&_| crate::directory::ExternalId::as_str(id).starts_with(prefix);
+        let ours = |id: &&_| ExternalId::as_str(id).starts_with(prefix);
         self.members = content.members.len();
         self.managed_members = content
             .members
@@ -121,7 +121,7 @@ impl Counts {
 
 /// Stands for the members that are ours and have something to lose.
 pub(crate) fn tally(content: &Content, prefix: &str) -> Tally {
-    let is_ours = |id: &crate::directory::ExternalId| id.as_str().starts_with(prefix);
+    let is_ours = |id: &ExternalId| id.as_str().starts_with(prefix);
     let members = content.members.iter().filter(|member| {
         member.status != MemberStatus::Revoked
             && member.role != MemberRole::Owner
@@ -172,7 +172,7 @@ pub fn draft<'a>(
     };
     let prefix = &*policy.external_id_prefix;
     counts.count(content, prefix);
-    let ours = |id: &&crate::directory::ExternalId| id.as_str().starts_with(prefix);
+    let ours = |id: &&ExternalId| id.as_str().starts_with(prefix);
     let tally = tally(content, prefix);
 
     let believed = earlier.believed(now);
@@ -352,9 +352,7 @@ impl Draft<'_> {
     }
 
     /// The groups that exist already and what they shall hold: (group, external id, content).
-    pub(crate) fn existing(
-        &self,
-    ) -> impl Iterator<Item = (Uuid, &crate::directory::ExternalId, Existing<'_>)> {
+    pub(crate) fn existing(&self) -> impl Iterator<Item = (Uuid, &ExternalId, Existing<'_>)> {
         let wanted = match &self.kind {
             DraftKind::Compared(compared) => compared.wanted.as_slice(),
             DraftKind::WriteOnly(_) => &[],

@@ -16,6 +16,7 @@ mod sent;
 mod unidentified;
 mod write_only;
 
+pub(crate) use change::LEFT_GROUP;
 pub use change::{
     Action, Change, CollectionsChange, Deletion, GroupAction, Kind, MemberAction, Name, Nth,
     RemovedMember, RoleChange, RoleRow, Subject, Update, describe_role,

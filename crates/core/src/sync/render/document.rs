@@ -15,8 +15,8 @@ use crate::organization::collection::AccessChange;
 use crate::problem::Problem;
 use crate::sync::guard::GuardedPlan;
 use crate::sync::plan::{
-    Action, Change, Counts, GroupAction, Kind, MemberAction, Name, Names, Nth, OnboardingCounts,
-    Reason, Recognized, RoleRow,
+    Action, Change, Counts, GroupAction, Kind, LEFT_GROUP, MemberAction, Name, Names, Nth,
+    OnboardingCounts, Reason, Recognized, RoleRow,
 };
 
 /// Kinds as they are shown: what takes access away first, however much else there is.
@@ -182,7 +182,7 @@ pub struct ChangeRow<'a> {
     /// Which invitation it is of those that are sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<Nth>,
-    /// Who comes into the group.
+    /// Who comes into the group; of a group whose new name is held, who does once it has that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub add: Option<Vec<MemberRow<'a>>>,
     /// Who leaves the group, or loses it with its deletion; `None` of a deleted group: nobody knows.
@@ -274,6 +274,13 @@ impl<'a> Emails<'a> {
         follows.cloned().unwrap_or_default()
     }
 
+    /// Who comes into a group once it gets the name that is held.
+    fn kept_out(&self, change: &Change) -> Option<&'a [ExternalId]> {
+        let held = self.guarded?.held.as_ref()?;
+        let held = (change.kind() == Kind::RenameGroup).then_some(held)?;
+        held.kept_out.get(change.external_id()).map(Vec::as_slice)
+    }
+
     fn subjects(&self) -> &FastMap<&'a ExternalId, &'a Email> {
         self.subjects.get_or_init(|| {
             let guarded = self.guarded.into_iter();
@@ -312,7 +319,10 @@ impl<'a> Emails<'a> {
 impl<'a> EvidenceRow<'a> {
     fn new(evidence: &Evidence) -> Self {
         match evidence {
-            Evidence::Absent => Self::absent(),
+            Evidence::Absent => Self {
+                kind: "Absent".into(),
+                detail: evidence.to_string().into(),
+            },
             Evidence::Disabled(_) => Self {
                 kind: "Disabled".into(),
                 detail: evidence.to_string().into(),
@@ -332,11 +342,19 @@ impl<'a> EvidenceRow<'a> {
         }
     }
 
-    /// That of somebody whom the directory doesn't list.
-    pub(super) fn absent() -> Self {
+    /// The same of somebody who leaves a group.
+    fn of_leaving(evidence: &Evidence) -> Self {
+        match evidence {
+            Evidence::Absent => Self::left(),
+            evidence => Self::new(evidence),
+        }
+    }
+
+    /// That of somebody whom the directory's group doesn't have.
+    pub(super) fn left() -> Self {
         Self {
             kind: "Absent".into(),
-            detail: "not in the directory's complete list".into(),
+            detail: LEFT_GROUP.into(),
         }
     }
 }
@@ -370,6 +388,8 @@ impl<'a> ChangeRow<'a> {
             Action::Group(action) => {
                 row.put_group(action, emails);
                 row.access_follows = emails.access_follows(change);
+                let kept_out = emails.kept_out(change).filter(|_| held_by.is_some());
+                row.add = row.add.or_else(|| kept_out.map(|ids| emails.members(ids)));
             }
         }
         row
@@ -457,7 +477,7 @@ impl<'a> MemberRow<'a> {
         Self {
             external_id: Some(id.as_str().into()),
             email: email.map(Cow::Borrowed),
-            evidence: evidence.map(EvidenceRow::new),
+            evidence: evidence.map(EvidenceRow::of_leaving),
         }
     }
 

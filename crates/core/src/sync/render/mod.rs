@@ -121,7 +121,14 @@ fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
             details.push(format!("in place of the invitation to {from}, which is withdrawn").into())
         }
         (Some(Kind::RelinkGroup), None) => details.push("had no external id".into()),
-        (_, Some(from)) => details.push(format!("was {from}").into()),
+        (kind, Some(from)) => {
+            details.push(format!("was {from}").into());
+            let waiting = add.filter(|_| kind == Some(Kind::RenameGroup));
+            details.extend(waiting.map(|waiting| match waiting.len() {
+                1 => "1 member stays out until then".into(),
+                several => format!("{several} members stay out until then").into(),
+            }));
+        }
         (Some(Kind::CreateGroup), None) => {
             details.push(members(add.map_or(0, Vec::len)).into());
         }

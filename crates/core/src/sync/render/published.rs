@@ -237,7 +237,7 @@ impl<'a> Writer<'a> {
             let leaving = members.into_iter().map(|member| {
                 let place = self.person(&member);
                 match member.evidence {
-                    Some(evidence) if evidence != EvidenceRow::absent() => {
+                    Some(evidence) if evidence != EvidenceRow::left() => {
                         Leaving::By(place, evidence)
                     }
                     _ => Leaving::Absent(place),
@@ -362,7 +362,7 @@ fn whole(
             Leaving::By(place, evidence) => (place, Some(evidence)),
             // Members of a deleted group have the evidence of the group.
             Leaving::Absent(place) if is_deletion => (place, None),
-            Leaving::Absent(place) => (place, Some(EvidenceRow::absent())),
+            Leaving::Absent(place) => (place, Some(EvidenceRow::left())),
         };
         person(place).map(|person| MemberRow { evidence, ..person })
     };
