@@ -279,5 +279,5 @@ async fn collections_need_nothing_of_the_directory() {
     lab.run("collections -f staff.yaml")
         .await
         .ends_with(1)
-        .complains("bitwarden-org");
+        .complains("Secret \"bitwarden\" isn't in namespace");
 }

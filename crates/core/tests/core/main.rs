@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod access_stories;
 mod approvals;
 mod collections;
 mod elsewhere;
