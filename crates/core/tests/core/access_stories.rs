@@ -14,6 +14,7 @@ use directory_sync_core_testing::{
     ModelOrganization, Run, TestDirectory, directory, id, organization,
 };
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use crate::killed::Killed;
 use crate::taken_back::Records;
@@ -120,6 +121,12 @@ impl Story {
         let mut access = self.organization.access();
         access.sort_by_key(|one| one.split(':').next().map(str::to_owned));
         access
+    }
+
+    /// The group's id in Bitwarden.
+    fn eng(&self) -> Uuid {
+        let mut groups = self.organization.content.groups.iter();
+        groups.find(|one| &*one.name == "eng").unwrap().id
     }
 
     fn role(&self, who: &str) -> AccessRole {
@@ -250,9 +257,7 @@ fn members_who_are_not_ours_count_where_a_group_that_is_gone_loses_access() {
         let members = std::mem::replace(&mut story.organization, organization());
         story.organization = members.stranger(who);
         let member = story.organization.by_email(who).id;
-        let groups = story.organization.content.groups.iter();
-        let eng = groups.filter(|one| &*one.name == "eng").map(|one| one.id);
-        let eng = eng.last().unwrap();
+        let eng = story.eng();
         story
             .organization
             .inside
@@ -281,17 +286,8 @@ fn an_approval_of_what_a_group_loses_that_is_gone_is_for_those_who_were_in_it() 
     story.sync(&with_eng());
     let held = story.sync(&without_eng());
     let cid = story.organization.by_email("cid@example.com").id;
-    let groups = story.organization.content.groups.iter();
-    let eng = groups
-        .filter(|one| &*one.name == "eng")
-        .map(|one| one.id)
-        .last();
-    story
-        .organization
-        .inside
-        .get_mut(&eng.unwrap())
-        .unwrap()
-        .insert(cid);
+    let eng = story.eng();
+    story.organization.inside.get_mut(&eng).unwrap().insert(cid);
     story.run.approval = Some(Approval {
         digest: held.digest,
     });

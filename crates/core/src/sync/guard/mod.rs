@@ -532,9 +532,12 @@ impl fmt::Display for HeldBecause {
                  approved",
                 match changes {
                     1 => "1 change was".to_owned(),
-                    changes => format!("{changes} changes, counting each person of a group, were"),
+                    changes => format!("{changes} changes were"),
                 },
-                if *changes == 1 { "it" } else { "them" },
+                match changes {
+                    1 => "it",
+                    _ => "them (each person of a group counts)",
+                },
             ),
             Self::Roles {
                 people,
