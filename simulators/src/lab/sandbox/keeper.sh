@@ -22,9 +22,11 @@ forget() {
 }
 
 # Whoever holds this lock is the sandbox's keeper; the kernel lets go of it when that one ends. One
-# keeper at a time begins, so that none takes another's folder for one that has lost its keeper.
-exec 8>>"${folder%.*}-keepers" 9>"$folder/lock"
+# keeper at a time begins, so that none takes another's folder for one that has lost its keeper: the file is made once
+# the turn has come.
+exec 8>>"${folder%.*}-keepers"
 flock 8
+exec 9>"$folder/lock"
 flock 9
 # Sandboxes whose keeper was killed, too, or lost power.
 for other in "${folder%.*}".*; do
