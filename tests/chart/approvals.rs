@@ -179,6 +179,8 @@ fn editors_do_not_approve_and_approvers_do_not_edit() {
         json!({"offboarding": {"disabledLimit": "100%"}}),
         json!({"onboarding": {"limit": 1_000}}),
         json!({"groups": {"limit": "100%"}}),
+        json!({"access": {"limit": 1_000}}),
+        json!({"access": {"collectionsLimit": "100%"}}),
         json!({"groups": {"protected": null}}),
         json!({"groups": {"protected": ["others"]}}),
         json!({"groups": null}),
