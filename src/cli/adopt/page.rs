@@ -56,15 +56,23 @@ pub fn page(from: &Connector, translation: &Translation, name: &str, folder: &st
         String::new(),
         "## Next".into(),
         String::new(),
-        "1. Stop the connector. Two programs that fill one organization undo each other's work.".into(),
-        format!("2. Test both sides: `directory-sync check -f {folder}`"),
-        format!("3. See what would change: `directory-sync plan -f {folder}`"),
-        format!("4. Apply it: `kubectl apply -f {folder}`. It previews, and changes nothing."),
+        "The connector may run until step 5: before it, nothing is changed here.".into(),
+        String::new(),
+        format!("1. Test both sides: `directory-sync check -f {folder}`"),
         format!(
-            "5. Read the plan: `kubectl directorysync plan {name}`. Nobody who is a member already should \
-             be invited, and nobody removed."
+            "2. See what would change: `directory-sync plan -f {folder}`. Nobody who is a member already \
+             should be invited, and nobody removed."
         ),
-        "6. Set `mode: Apply`.".into(),
+        format!(
+            "3. With a cluster, apply it: `kubectl apply -f {folder}`. It previews, and changes nothing."
+        ),
+        format!("4. Read the operator's plan: `kubectl directorysync plan {name}`"),
+        "5. Stop the connector. Two programs that fill one organization undo each other's work.".into(),
+        "6. Look at the plan once more (step 2).".into(),
+        format!(
+            "7. Set `mode: Apply` in `directorysync.yaml`, and apply it again; without a cluster: \
+             `directory-sync sync -f {folder}`"
+        ),
         String::new(),
     ]);
     lines.join("\n")
