@@ -648,9 +648,26 @@ impl Held {
         self.why.iter().any(empty)
     }
 
+    /// Each reason in words, with what its limit is a share of.
+    pub fn reasons(&self) -> impl Iterator<Item = String> + '_ {
+        self.why.iter().map(|why| {
+            let (about, what) = match why {
+                HeldBecause::Absent { .. } => (Limited::Absent, "member"),
+                HeldBecause::Disabled { .. } => (Limited::Disabled, "member"),
+                HeldBecause::Invited { .. } => (Limited::Invited, "member"),
+                HeldBecause::DeletedGroups { .. } => (Limited::Groups, "group"),
+                _ => return why.to_string(),
+            };
+            match self.shares_of.iter().find(|(of, _)| *of == about) {
+                Some((_, total)) => format!("{why} (of {})", plural(*total, what)),
+                None => why.to_string(),
+            }
+        })
+    }
+
     /// All reasons in one text.
     pub fn describe(&self) -> String {
-        let reasons = self.why.iter().take(REASONS_TOLD).map(ToString::to_string);
+        let reasons = self.reasons().take(REASONS_TOLD);
         let mut text = reasons.collect::<Vec<_>>().join("; ");
         if let more @ 1.. = self.why.len().saturating_sub(REASONS_TOLD) {
             text.push_str(&format!("; and {more} more limits"));

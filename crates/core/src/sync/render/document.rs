@@ -597,7 +597,7 @@ impl<'a> PlanDocument<'a> {
                 source: sides.source.to_owned(),
                 organization: sides.organization.to_owned(),
                 held_because: held
-                    .map(|held| held.why.iter().map(ToString::to_string).collect())
+                    .map(|held| held.reasons().collect())
                     .unwrap_or_default(),
                 sizes: Sizes::new(&plan.counts, plan.is_write_only()),
                 problem_counts: counted

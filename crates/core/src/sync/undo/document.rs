@@ -198,7 +198,7 @@ impl UndoDocument {
             }),
             held: held.map(|held| rows(&held.changes)).unwrap_or_default(),
             held_because: held
-                .map(|held| held.why.iter().map(ToString::to_string).collect())
+                .map(|held| held.reasons().collect())
                 .unwrap_or_default(),
             held_digest: held.map(|held| held.hold.id.clone()),
             left: left.to_vec(),
