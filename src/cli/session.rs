@@ -44,7 +44,7 @@ pub enum SessionError {
     #[error("the spec can't be followed: {0}")]
     Spec(#[from] InvalidSpec),
     /// Secrets or ConfigMaps that the spec names are missing or incomplete.
-    #[error("{0} (looked for in the manifests and in --secret-dir)")]
+    #[error("{}", with_places(.0))]
     References(#[from] Unresolved),
     /// A file of the secret directory.
     #[error(transparent)]
@@ -55,6 +55,15 @@ pub enum SessionError {
     /// The organization's settings can't be used.
     #[error("the organization can't be used: {0}")]
     Organization(#[from] OrganizationError),
+}
+
+/// What is missing, and where it was looked for.
+fn with_places(unresolved: &Unresolved) -> String {
+    let places = match unresolved.kinds().any(|kind| kind == Kind::ConfigMap) {
+        true => "the manifests, Secrets in --secret-dir, too",
+        false => "the manifests and in --secret-dir",
+    };
+    format!("{unresolved} (looked for in {places})")
 }
 
 impl From<ConnectError> for SessionError {

@@ -19,6 +19,7 @@
 //! logs       the operator's log lines about a resource
 //! ui         all of it as a web page on this machine
 //! completion what fits at the end of the line
+//! usage      what is wrong with a command line
 //! ```
 
 mod approve;
@@ -42,6 +43,7 @@ mod table;
 mod time;
 mod ui;
 mod undo;
+mod usage;
 mod wait;
 
 use std::ffi::OsStr;
@@ -52,7 +54,7 @@ use clap::Parser;
 
 pub use error::PluginError;
 
-use crate::cli::output::usage;
+use crate::cli::output;
 use args::{Command, CommandLine};
 use cluster::Cluster;
 
@@ -96,7 +98,8 @@ pub async fn run(role: Role) -> Result<ExitCode, PluginError> {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(help_or_error) => {
-            usage(&help_or_error)?;
+            let help_or_error = usage::with_tip(help_or_error);
+            output::usage(&help_or_error)?;
             return Ok(ExitCode::from(u8::from(help_or_error.use_stderr())));
         }
     };

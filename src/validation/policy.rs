@@ -374,7 +374,7 @@ fn check_prefix(checks: &mut Checks, prefix: Option<&str>) {
 
 /// As the rule of the resource's schema, which the command line doesn't have.
 fn parse_limit(limit: &IntOrString) -> Result<Limit, &'static str> {
-    let wrong = "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    let wrong = "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     match limit {
         IntOrString::Int(count) => usize::try_from(*count)
             .ok()

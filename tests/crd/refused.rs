@@ -161,47 +161,47 @@ refused! {
     Both a_policy_that_does_not_exist: "offboarding: {absent: Delete}",
         at "spec.offboarding.absent", "supported values: \"Retain\", \"Revoke\", \"Remove\"";
     Both a_limit_over_everybody: "offboarding: {limit: 101%}",
-        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_just_over_everybody: "offboarding: {limit: 100.5%}",
-        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_negative_limit: "offboarding: {limit: -1}",
-        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_that_is_a_text_without_percent: "offboarding: {limit: '10'}",
-        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_disableds_over_everybody: "offboarding: {disabledLimit: 101%}",
-        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.disabledLimit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_disableds_just_over_everybody: "offboarding: {disabledLimit: 100.5%}",
-        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.disabledLimit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_disableds_negative: "offboarding: {disabledLimit: -1}",
-        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.disabledLimit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_disableds_that_is_a_text_without_percent: "offboarding: {disabledLimit: '10'}",
-        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.disabledLimit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_disableds_of_too_many_digits: "offboarding: {disabledLimit: 10.0001%}",
-        at "spec.offboarding.disabledLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.disabledLimit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_groups_over_everybody: "groups: {limit: 101%}",
-        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.groups.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_groups_just_over_everybody: "groups: {limit: 100.5%}",
-        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.groups.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_groups_negative: "groups: {limit: -1}",
-        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.groups.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_groups_that_is_a_text_without_percent: "groups: {limit: '10'}",
-        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.groups.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_groups_of_too_many_digits: "groups: {limit: 10.0001%}",
-        at "spec.groups.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.groups.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_invitations_over_everybody: "onboarding: {limit: 101%}",
-        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.onboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_invitations_just_over_everybody: "onboarding: {limit: 100.5%}",
-        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.onboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_invitations_negative: "onboarding: {limit: -1}",
-        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.onboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_invitations_that_is_a_text_without_percent: "onboarding: {limit: '10'}",
-        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.onboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_for_invitations_of_too_many_digits: "onboarding: {limit: 10.0001%}",
-        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.onboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_without_a_digit_before_the_point: "offboarding: {limit: .5%}",
-        at "spec.offboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.offboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_limit_of_more_than_a_million: "onboarding: {limit: 1000001}",
-        at "spec.onboarding.limit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.onboarding.limit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_preset_that_does_not_exist: "source: {ldap: {preset: OpenLDAP}}",
         at "spec.source.ldap.preset", "supported values: \"389DirectoryServer\"";
     Both a_removal_after_no_day: "offboarding: {removeAfter: 0d}",
@@ -255,9 +255,9 @@ refused! {
     Both a_negative_number_of_new_admins: "access: {limit: -1}",
         at "spec.access.limit", "should be greater than or equal to 0";
     Both a_limit_for_gained_access_over_everybody: "access: {collectionsLimit: 101%}",
-        at "spec.access.collectionsLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.access.collectionsLimit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_negative_number_of_people_who_gain_access: "access: {collectionsLimit: -1}",
-        at "spec.access.collectionsLimit", "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+        at "spec.access.collectionsLimit", "write a number, such as 25, or a share between 0% and 100%, such as 10%";
     Both a_collection_by_nothing: "access: {collections: [{group: a, collections: [{access: View}]}]}",
         at "spec.access.collections[0].collections[0]", "name the collection by exactly one of id and externalId";
     Both a_collection_by_two_names: "access: {collections: [{group: a, collections: [{id: 9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10, externalId: infra, access: View}]}]}",

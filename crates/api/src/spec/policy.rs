@@ -8,7 +8,7 @@ use serde_with::skip_serializing_none;
 
 pub(super) const LIMIT_RULE: &str = "type(self) == int ? self >= 0 && self <= 1000000 : self.matches('^(100|[0-9]{1,2})([.][0-9]{1,3})?%$') && !self.matches('^100[.].*[1-9].*%$')";
 pub(super) const LIMIT_MESSAGE: &str =
-    "write a number (25), or a share between 0% and 100% in quotes (\"10%\")";
+    "write a number, such as 25, or a share between 0% and 100%, such as 10%";
 
 /// Which people become members, by email.
 #[skip_serializing_none]

@@ -81,6 +81,14 @@ pub fn both<A, B>(
 }
 
 impl Unresolved {
+    /// Whether Secrets or ConfigMaps are at fault.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.0.iter().map(|reason| match reason {
+            UnresolvedReason::Missing { referent, .. }
+            | UnresolvedReason::Unusable { referent, .. } => referent.kind,
+        })
+    }
+
     /// The reason that conditions and events give: what is missing comes before what can't be used.
     pub fn blocker(&self) -> Blocker {
         let mut reasons = self.0.iter().map(UnresolvedReason::blocker);
