@@ -89,6 +89,27 @@ pub(super) fn nobody_offboarded(offboarding: &Offboarding, tells_disabled: bool)
     })
 }
 
+/// Why leavers may keep access, where the spec doesn't say in words that absent people do.
+///
+/// `left_out_by`: the source's settings that may leave out accounts of leavers.
+pub(super) fn leavers_left_out(
+    spec: &DirectorySyncSpec,
+    offboarding: &Offboarding,
+    left_out_by: &[&str],
+) -> Option<String> {
+    let written = spec.offboarding.as_ref().and_then(|rules| rules.absent);
+    let by_default = written.is_none() && offboarding.absent == OffboardingAction::Retain;
+    let asked_for = offboarding.disabled != OffboardingAction::Retain;
+    (asked_for && by_default && !left_out_by.is_empty()).then(|| {
+        format!(
+            "leavers may keep access: whoever {} of the source leaves out, being disabled, moved or taken out \
+             of groups, isn't read as disabled but absent, and absent people keep access by default. Set \
+             offboarding.absent to Revoke; or, if they are to stay, write offboarding.absent: Retain",
+            left_out_by.join(" or ")
+        )
+    })
+}
+
 fn is_everything(pattern: &str) -> bool {
     let pattern = pattern.trim();
     !pattern.is_empty() && pattern.chars().all(|c| c == '*')

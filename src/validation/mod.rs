@@ -88,7 +88,15 @@ impl ValidatedSpec {
                 let nobody = effect::nobody_offboarded(&policy.offboarding, told);
                 let nobody =
                     nobody.map(|text| Problem::new(ProblemReason::NobodyOffboarded, text, []));
-                policy.doubts.extend(nobody);
+                let left_out = effect::leavers_left_out(
+                    spec,
+                    &policy.offboarding,
+                    &source.may_leave_out_leavers(),
+                );
+                let left_out =
+                    left_out.map(|text| Problem::new(ProblemReason::LeaversLeftOut, text, []));
+                // Where nobody is offboarded, leavers aren't either.
+                policy.doubts.extend(nobody.or(left_out));
                 Ok(Self {
                     suspended: spec.suspend.unwrap_or_default(),
                     mode: spec.mode.unwrap_or_default(),

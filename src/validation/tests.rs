@@ -93,6 +93,110 @@ fn that_nobody_would_be_offboarded_is_told_unless_it_is_asked_for() {
 }
 
 #[test]
+fn settings_that_may_leave_leavers_out_are_told_unless_what_becomes_of_absent_people_is_written() {
+    let told = |source: Value, offboarding: Value| {
+        let mut spec = least();
+        spec["source"] = source;
+        spec["offboarding"] = offboarding;
+        let doubts = validated(&spec).unwrap().policy.doubts;
+        let reason = ProblemReason::LeaversLeftOut;
+        let found = doubts.into_iter().find(|doubt| doubt.reason == reason);
+        found.map(|doubt| {
+            let (_, after) = doubt.message.split_once("whoever ").unwrap();
+            after.split(" of the source").next().unwrap().to_owned()
+        })
+    };
+    let ad = |more: Value| {
+        let mut source = json!({"domain": "corp.example.com", "bindSecretRef": {"name": "ad"}});
+        let fields = source.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        json!({"activeDirectory": source})
+    };
+    let ldap = |users: Value| {
+        json!({"ldap": {
+            "url": "ldaps://ldap.example.com", "baseDn": "dc=example,dc=com", "users": users,
+            "bindSecretRef": {"name": "ldap-bind"},
+        }})
+    };
+    let okta = |users: Value| {
+        json!({"okta": {
+            "orgUrl": "https://example.okta.com", "users": users,
+            "credentials": {"apiTokenSecretRef": {"name": "okta"}},
+        }})
+    };
+    let entra = |users: Value| {
+        json!({"entraId": {
+            "tenantId": "example.com", "clientId": "22222222-2222-2222-2222-222222222222",
+            "credentials": {"workloadIdentity": {}}, "users": users,
+        }})
+    };
+    let google = |users: Value| {
+        json!({"googleWorkspace": {
+            "adminEmail": "admin@example.com", "users": users,
+            "credentials": {"serviceAccountKeySecretRef": {"name": "google"}},
+        }})
+    };
+    let group = "CN=Bitwarden,OU=Groups,DC=corp,DC=example,DC=com";
+    let member_of = ad(json!({"users": {"memberOf": [group]}}));
+    let lock = json!({"attribute": "nsAccountLock"});
+    for (source, field) in [
+        (member_of.clone(), "users.memberOf"),
+        (
+            ad(json!({"users": {"filter": format!("(memberof={group})")}})),
+            "users.filter",
+        ),
+        (
+            ad(json!({"users": {
+                "filter": "(!(userAccountControl:1.2.840.113556.1.4.803:=2))",
+                "searchBases": ["OU=Staff,DC=corp,DC=example,DC=com"],
+            }})),
+            "users.filter or baseDn or users.searchBases",
+        ),
+        (
+            ad(json!({"baseDn": "OU=Staff,DC=corp,DC=example,DC=com"})),
+            "baseDn or users.searchBases",
+        ),
+        (
+            ldap(json!({"filter": "(memberOf=cn=vault,dc=example,dc=com)", "disabled": lock})),
+            "users.filter",
+        ),
+        (
+            ldap(json!({"filter": "(&(uid=*)(!(nsaccountlock=TRUE)))", "disabled": lock})),
+            "users.filter",
+        ),
+        (
+            okta(json!({"search": "status eq \"ACTIVE\""})),
+            "users.search",
+        ),
+        (
+            entra(json!({"filter": "accountEnabled eq true"})),
+            "users.filter",
+        ),
+        (google(json!({"query": "isSuspended=false"})), "users.query"),
+    ] {
+        assert_eq!(told(source.clone(), json!({})).as_deref(), Some(field));
+        for decided in [
+            json!({"absent": "Revoke"}),
+            json!({"absent": "Retain"}),
+            json!({"disabled": "Retain"}),
+        ] {
+            assert_eq!(told(source.clone(), decided), None, "{source}");
+        }
+    }
+    for source in [
+        ad(json!({"baseDn": "DC=corp,DC=example,DC=com", "users": {"filter": "(mail=*)"}})),
+        ldap(json!({"filter": "(employeeType=internal)", "disabled": lock})),
+        // Nobody at all is offboarded there, which another reason tells.
+        ldap(json!({"filter": "(memberOf=cn=vault,dc=example,dc=com)"})),
+        okta(json!({"search": "profile.status eq \"staff\""})),
+        entra(json!({"memberOf": {"names": ["Staff"]}, "filter": "userType eq 'Member'"})),
+        google(json!({"organizationalUnits": ["/staff"]})),
+    ] {
+        assert_eq!(told(source.clone(), json!({})), None, "{source}");
+    }
+}
+
+#[test]
 fn limits_are_numbers_or_shares() {
     let limit = |limit: Value| {
         let mut spec = least();

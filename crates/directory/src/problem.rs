@@ -93,6 +93,9 @@ pub enum ProblemReason {
     NoEffect,
     /// Whoever leaves the company keeps access: neither disabled accounts nor absent people would be told.
     NobodyOffboarded,
+    /// Whoever leaves the company may keep access: a setting of the source may leave out accounts that were
+    /// disabled, moved or taken out of their groups, and absent people keep theirs.
+    LeaversLeftOut,
 }
 
 impl ProblemReason {

@@ -170,3 +170,10 @@ impl fmt::Display for InvalidSpec {
         Ok(())
     }
 }
+
+/// Whether a filter or query is about one of these attributes, as far as its words tell.
+pub fn mentions(text: Option<&str>, attributes: &[&str]) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let mut words = text.unwrap_or_default().split(|c| !is_part(c));
+    words.any(|word| attributes.iter().any(|one| one.eq_ignore_ascii_case(word)))
+}

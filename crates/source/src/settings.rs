@@ -36,6 +36,12 @@ pub trait SourceSettings: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Settings, such as `users.memberOf`, by which an account may no longer be read once it is disabled, moved
+    /// or taken out of its groups: each by its field. It is absent then, disabled or not.
+    fn may_leave_out_leavers(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The directory, ready to be read, with the credentials that `data` holds, or an identity that
     /// `environment` gives. `observer` is called for each request. Connects to nothing yet.
     ///

@@ -10,7 +10,7 @@ use super::settings::{
 use crate::api::spec::{
     ActiveDirectoryEmail, ActiveDirectoryGroups, ActiveDirectorySource, ActiveDirectoryUsers,
 };
-use crate::checks::Checks;
+use crate::checks::{Checks, mentions};
 use crate::http::Observer;
 use crate::ldap::certificates::Certificates;
 use crate::ldap::{Bind, InvalidSettings, ServerUrl, tidy_filter};
@@ -18,6 +18,9 @@ use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, both};
 use crate::{ConnectError, Source, SourceEnvironment, SourceSettings, Validate};
 
 const FIELD: &str = "spec.source.activeDirectory";
+/// What a filter may be about that changes when somebody leaves.
+const MEMBER_OF: &str = "memberOf";
+const ACCOUNT_CONTROL: &str = "userAccountControl";
 
 /// What a spec says of a domain.
 #[derive(Debug, Clone)]
@@ -51,6 +54,23 @@ impl SourceSettings for Configured {
                 all.iter().map(|one| one.host.clone()).collect()
             }
         }
+    }
+
+    fn may_leave_out_leavers(&self) -> Vec<&'static str> {
+        let users = &self.settings.users;
+        let base = self.settings.base_dn.iter();
+        // A leaver is moved to another unit; nobody is moved out of the domain.
+        let is_unit = |dn: &&String| !dn.trim_start().to_ascii_lowercase().starts_with("dc=");
+        let units = base.chain(&users.search_bases).any(|dn| is_unit(&dn));
+        let by_group_or_state = mentions(users.filter.as_deref(), &[MEMBER_OF, ACCOUNT_CONTROL]);
+        [
+            ("users.memberOf", !users.member_of.is_empty()),
+            ("users.filter", by_group_or_state),
+            ("baseDn or users.searchBases", units),
+        ]
+        .into_iter()
+        .filter_map(|(field, leaves_out)| leaves_out.then_some(field))
+        .collect()
     }
 
     fn connect(

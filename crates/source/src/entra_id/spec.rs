@@ -13,7 +13,7 @@ use crate::api::spec::{
     EntraIdCloud, EntraIdCredentials, EntraIdGroupSelection, EntraIdGroupType, EntraIdGroups,
     EntraIdSource, EntraIdUserType, EntraIdUsers,
 };
-use crate::checks::Checks;
+use crate::checks::{Checks, mentions};
 use crate::http::Observer;
 use crate::http::egress::host_of;
 use crate::references::{
@@ -60,6 +60,14 @@ impl SourceSettings for Configured {
     fn hosts(&self) -> Vec<String> {
         let Addresses { authority, graph } = &self.settings.addresses;
         [authority, graph].map(host_of).into()
+    }
+
+    fn may_leave_out_leavers(&self) -> Vec<&'static str> {
+        let filter = self.settings.users.filter.as_deref();
+        match mentions(filter, &["accountEnabled"]) {
+            true => vec!["users.filter"],
+            false => vec![],
+        }
     }
 
     fn connect(

@@ -9,7 +9,7 @@ use super::settings::{
 use crate::api::spec::{
     GoogleWorkloadIdentity, GoogleWorkspaceCredentials, GoogleWorkspaceSource, GoogleWorkspaceUsers,
 };
-use crate::checks::{Checks, state};
+use crate::checks::{Checks, mentions, state};
 use crate::http::Observer;
 use crate::http::egress::host_of;
 use crate::references::{
@@ -59,6 +59,14 @@ impl SourceSettings for Configured {
     fn hosts(&self) -> Vec<String> {
         let Addresses { token, directory } = &self.settings.addresses;
         [token, directory].map(host_of).into()
+    }
+
+    fn may_leave_out_leavers(&self) -> Vec<&'static str> {
+        let query = self.settings.users.query.as_deref();
+        match mentions(query, &["isSuspended", "isArchived", "orgUnitPath"]) {
+            true => vec!["users.query"],
+            false => vec![],
+        }
     }
 
     fn connect(

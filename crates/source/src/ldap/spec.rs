@@ -13,7 +13,7 @@ use super::settings::{
     MemberNaming, ServerUrl, UserSettings, tidy_filter,
 };
 use crate::api::spec::{LdapGroups, LdapMemberValue, LdapSource, LdapTls, LdapUsers};
-use crate::checks::{Checks, is_loopback};
+use crate::checks::{Checks, is_loopback, mentions};
 use crate::http::Observer;
 use crate::references::{
     KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason, both, is_encoded_twice,
@@ -65,6 +65,16 @@ impl SourceSettings for Configured {
 
     fn tells_disabled(&self) -> bool {
         self.settings.users.disabled.is_some()
+    }
+
+    fn may_leave_out_leavers(&self) -> Vec<&'static str> {
+        let users = &self.settings.users;
+        let disabled = users.disabled.as_ref().map(|rule| rule.attribute.as_str());
+        let words: Vec<&str> = ["memberOf"].into_iter().chain(disabled).collect();
+        match mentions(Some(&users.filter), &words) {
+            true => vec!["users.filter"],
+            false => vec![],
+        }
     }
 
     fn connect(

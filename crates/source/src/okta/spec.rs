@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::settings::{Credentials, GroupScope, OktaSettings, UserScope};
 use crate::api::spec::{OktaCredentials, OktaGroups, OktaSource};
-use crate::checks::{Checks, web_address};
+use crate::checks::{Checks, mentions, web_address};
 use crate::http::egress::host_of;
 use crate::http::{JwtSigner, Observer};
 use crate::references::{KeyOf, Reference, ReferencedData, Unresolved, UnresolvedReason};
@@ -49,6 +49,18 @@ impl SourceSettings for Configured {
 
     fn hosts(&self) -> Vec<String> {
         vec![host_of(&self.settings.org_url)]
+    }
+
+    fn may_leave_out_leavers(&self) -> Vec<&'static str> {
+        let (field, expression) = match &self.settings.users {
+            UserScope::Everyone => return vec![],
+            UserScope::Filter(text) => ("users.filter", text),
+            UserScope::Search(text) => ("users.search", text),
+        };
+        match mentions(Some(expression), &["status"]) {
+            true => vec![field],
+            false => vec![],
+        }
     }
 
     fn connect(
