@@ -3,6 +3,8 @@
 //! Before each block of commands is one of these comments, alone on its line:
 //!
 //! - `<!-- run: SCENE -->`, or `<!-- run: SCENE, exit code N -->`: the test of this page runs it ([`crate::running`]).
+//!   With `, prints this` at the end, what the block shows as printed is compared: each line in its order, `…` for
+//!   anything.
 //! - `<!-- tested: module::test -->`: this test runs the same commands.
 //! - `<!-- transcript of a test -->`: a test compares it with what the program prints.
 //! - `<!-- not run: REASON -->`: it needs what a machine for tests doesn't have.
@@ -31,7 +33,11 @@ pub struct Block {
 /// How a block is tested.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mark {
-    Run { scene: String, exit_code: i32 },
+    Run {
+        scene: String,
+        exit_code: i32,
+        prints_this: bool,
+    },
     Tested(String),
     Transcript,
     NotRun(String),
@@ -46,9 +52,14 @@ impl Mark {
         let (kind, rest) = comment.trim().split_once(": ")?;
         match kind {
             "run" => {
+                let stripped = rest.strip_suffix(", prints this");
+                let rest = stripped.unwrap_or(rest);
                 let (scene, code) = rest.split_once(", exit code ").unwrap_or((rest, "0"));
-                let (scene, exit_code) = (scene.to_owned(), code.parse().ok()?);
-                Some(Self::Run { scene, exit_code })
+                Some(Self::Run {
+                    scene: scene.to_owned(),
+                    exit_code: code.parse().ok()?,
+                    prints_this: stripped.is_some(),
+                })
             }
             "tested" => Some(Self::Tested(rest.to_owned())),
             "not run" => Some(Self::NotRun(rest.to_owned())),
@@ -96,9 +107,20 @@ impl Block {
 
     /// What a reader types, without what is printed.
     pub fn script(&self) -> String {
-        if self.language != "console" {
-            return self.text.clone();
+        match self.language == "console" {
+            true => self.parts().0,
+            false => self.text.clone(),
         }
+    }
+
+    /// What is printed, line by line.
+    pub fn printed(&self) -> Vec<String> {
+        self.parts().1
+    }
+
+    /// What is typed, and the lines that are printed.
+    fn parts(&self) -> (String, Vec<String>) {
+        let mut printed = vec![];
         let mut script = String::new();
         // What ends the command that a line begins; nothing: the line itself.
         let mut heredoc: Option<String> = None;
@@ -107,7 +129,10 @@ impl Block {
             let typed = match line.strip_prefix("$ ") {
                 Some(typed) if heredoc.is_none() => typed,
                 _ if heredoc.is_some() || goes_on => line,
-                _ => continue,
+                _ => {
+                    printed.push(line.to_owned());
+                    continue;
+                }
             };
             script.push_str(typed);
             script.push('\n');
@@ -118,7 +143,7 @@ impl Block {
             }
             goes_on = typed.ends_with('\\') || typed.ends_with('|');
         }
-        script
+        (script, printed)
     }
 }
 
@@ -250,7 +275,7 @@ fn a_resource_has_a_name_of_its_own_among_the_examples() {
 
 #[test]
 fn of_a_block_what_is_typed_is_told_from_what_is_printed() {
-    let page = "<!-- run: one, exit code 3 -->\n```console\n$ a \\\n    b\nprinted\n$ c <<'END'\nd\nEND\nprinted\n```\n\
+    let page = "<!-- run: one, exit code 3, prints this -->\n```console\n$ a \\\n    b\nprinted\n$ c <<'END'\nd\nEND\nprinted\n```\n\
                 \n<!-- not run: it is only here -->\n\ntext\n\n```sh\ne\n```\n";
     let [first, second] = &blocks(page)[..] else {
         panic!("{page}");
@@ -260,10 +285,12 @@ fn of_a_block_what_is_typed_is_told_from_what_is_printed() {
         first.mark,
         Some(Mark::Run {
             scene,
-            exit_code: 3
+            exit_code: 3,
+            prints_this: true,
         })
     );
     assert_eq!(first.script(), "a \\\n    b\nc <<'END'\nd\nEND\n");
+    assert_eq!(first.printed(), ["printed", "printed"]);
     assert_eq!((second.script().as_str(), &second.mark), ("e\n", &None));
 }
 

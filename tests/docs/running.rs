@@ -57,7 +57,12 @@ async fn follow(page: &str) {
     let mut scenes: Vec<(String, Scene)> = vec![];
     let mut count = 0;
     for block in &blocks {
-        let Some(Mark::Run { scene, exit_code }) = &block.mark else {
+        let Some(Mark::Run {
+            scene,
+            exit_code,
+            prints_this,
+        }) = &block.mark
+        else {
             continue;
         };
         if !scenes.iter().any(|(name, _)| name == scene) {
@@ -82,10 +87,61 @@ async fn follow(page: &str) {
             Some(*exit_code),
             "{page} says\n{script}\nand that said\n{said}"
         );
+        if *prints_this {
+            let printed = block.printed().into_iter();
+            let printed: Vec<String> = printed.map(|line| scene.adapted(&line)).collect();
+            if let Some(line) = first_that_is_not_printed(&printed, &said) {
+                panic!("{page} says that\n{script}\nprints\n{line}\nand that said\n{said}");
+            }
+        }
         count += 1;
     }
     assert!(count > 0, "{page} has nothing to run");
     for (_, scene) in scenes {
         scene.end().await;
     }
+}
+
+/// The first of these lines that isn't in the output, after those before it. `…` stands for anything, and how many
+/// spaces there are doesn't matter.
+fn first_that_is_not_printed<'a>(lines: &'a [String], output: &str) -> Option<&'a str> {
+    let tidy = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut output = output.lines().map(tidy);
+    lines.iter().map(String::as_str).find(|line| {
+        let wanted = tidy(line);
+        wanted != "…" && !wanted.is_empty() && !output.any(|is| fits(&wanted, &is))
+    })
+}
+
+fn fits(wanted: &str, is: &str) -> bool {
+    let mut parts = wanted.split('…');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = is.strip_prefix(first) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    for part in &parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.is_empty() || parts.last().is_some_and(|last| last.is_empty())
+}
+
+#[test]
+fn of_what_a_page_shows_nothing_is_missing_or_in_another_order() {
+    let output = "plan: 3 Invite\n  a@x   new in  the directory\n  b@x  gone\n";
+    let missing = |lines: &[&str]| {
+        let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
+        first_that_is_not_printed(&lines, output).map(str::to_owned)
+    };
+    assert_eq!(missing(&["plan: … Invite", "…", "", "b@x gone"]), None);
+    assert_eq!(missing(&["  a@x  new in the …"]), None);
+    assert_eq!(
+        missing(&["b@x gone", "plan: 3 Invite"]).as_deref(),
+        Some("plan: 3 Invite")
+    );
+    assert_eq!(missing(&["plan: 3"]).as_deref(), Some("plan: 3"));
+    assert_eq!(missing(&["plan: 4 …"]).as_deref(), Some("plan: 4 …"));
 }
