@@ -35,7 +35,7 @@ e2e: ## Test the operator's image and chart on a real node, from installation to
 
 .PHONY: test-gitops
 test-gitops: ## Test with Flux and Argo CD themselves, which are built first (minutes; needs root)
-	@hack/bring-tools flux-source-controller flux-kustomize-controller flux-helm-controller flux-source-crds flux-kustomize-crds flux-helm-crds argo-cd argo-cd-crds redis git >/dev/null
+	@hack/bring-tools flux-source-controller flux-kustomize-controller flux-helm-controller flux-source-crds flux-kustomize-crds flux-helm-crds flux-notification-controller flux-notification-crds argo-cd argo-cd-crds redis git >/dev/null
 	@hack/test --package directory-sync-operator --test gitops_tools
 
 .PHONY: bench

@@ -186,6 +186,23 @@ impl<'a> ArgoCd<'a> {
         })
     }
 
+    /// `argocd app delete NAME`, with all that it has. There is no garbage collector, which ends a deletion in the
+    /// foreground.
+    fn delete(&self, name: &str) {
+        let application = format!("application/{name}");
+        let finalizers =
+            r#"{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io/background"]}}"#;
+        let all: [&[&str]; 2] = [
+            &["patch", &application, "--type=merge", "-p", finalizers],
+            &["delete", &application, "--wait=false"],
+        ];
+        for arguments in all {
+            let arguments = [&["-n", ARGO_CD], arguments].concat();
+            self.world.server().run_kubectl(&arguments).unwrap();
+        }
+        self.until(name, "it is deleted", Value::is_null);
+    }
+
     /// `argocd app get NAME --refresh`, by its annotation.
     fn refresh(&self, name: &str) {
         let application = format!("application/{name}");
@@ -356,6 +373,16 @@ async fn argo_cd_installs_orders_judges_heals_and_prunes() {
     let mended = git.commit(&[(STAFF, Some(&plain))]).unwrap();
     argo_cd.until_in_sync("identity", &mended, "Healthy");
     sandbox.say("held, suspended and mistaken resources are judged as the documentation says");
+
+    // With the operator's application its Deployment goes; the CRD and the resources stay.
+    let uid = || get(&world, "dsync", NAMESPACE, "staff")["metadata"]["uid"].clone();
+    let before = uid();
+    assert!(before.is_string());
+    argo_cd.delete("directory-sync-operator");
+    let deployment = get(&world, "deployment", "directory-sync", deployment);
+    assert!(deployment.is_null(), "{deployment}");
+    assert_eq!(uid(), before);
+    sandbox.say("without the operator's application the resources are still there");
 
     // Prune: the resource goes; the organization keeps everybody.
     let members = world.organization.snapshot().members;

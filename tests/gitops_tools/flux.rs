@@ -92,7 +92,7 @@ impl<'a> Flux<'a> {
 
 /// The example's Kustomizations, for a repository of this address and without the parts of a cluster that are
 /// not here: SOPS' key.
-fn kustomizations(url: &str) -> String {
+pub fn kustomizations(url: &str) -> String {
     let mut objects = example("flux/kustomizations.yaml");
     for object in &mut objects {
         let spec = object["spec"].as_object_mut().unwrap();
@@ -109,7 +109,7 @@ fn kustomizations(url: &str) -> String {
 }
 
 /// The CRD as Git has it; an older one doesn't have this field.
-fn definition(without: Option<&str>) -> String {
+pub fn definition(without: Option<&str>) -> String {
     let mut crd = serde_json::to_value(directory_sync::api::crd::crd()).unwrap();
     let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
     if let Some(field) = without {
@@ -119,8 +119,8 @@ fn definition(without: Option<&str>) -> String {
     crd.to_string()
 }
 
-const CRD: &str = "infrastructure/directory-sync/crd.yaml";
-const STAFF: &str = "identity/staff.yaml";
+pub const CRD: &str = "infrastructure/directory-sync/crd.yaml";
+pub const STAFF: &str = "identity/staff.yaml";
 const AFTER: &str = "vault-collections/after.yaml";
 /// A field that the older CRD doesn't have.
 const NEW_FIELD: &str = "driftCheckInterval";

@@ -15,6 +15,8 @@ pub const FLUX: &str = "flux-system";
 pub struct Controllers<'a> {
     server: &'a ApiServer,
     folder: &'a Path,
+    /// Where the notification-controller takes events, where there is one.
+    events: Option<u16>,
 }
 
 impl<'a> Controllers<'a> {
@@ -28,7 +30,28 @@ impl<'a> Controllers<'a> {
                 .unwrap();
         }
         until_established(server);
-        Self { server, folder }
+        Self {
+            server,
+            folder,
+            events: None,
+        }
+    }
+
+    /// The notification-controller, to which those that are started later send their events.
+    pub fn notification(&mut self, program: &Path) -> Process {
+        let [events, receiver, health] = [(); 3].map(|()| free_port().unwrap());
+        let arguments = [format!("--receiverAddr=127.0.0.1:{receiver}")];
+        let own = format!("127.0.0.1:{events}");
+        let mut notification = self.start(program, health, &own, &arguments);
+        notification.wait_for_port(events).unwrap();
+        self.events = Some(events);
+        notification
+    }
+
+    /// Where controllers send their events; empty: nowhere.
+    fn events(&self) -> String {
+        let address = |port: u16| format!("http://127.0.0.1:{port}/");
+        self.events.map(address).unwrap_or_default()
     }
 
     /// The source-controller, which serves what it fetched to the others.
@@ -39,6 +62,7 @@ impl<'a> Controllers<'a> {
         let mut source = self.start(
             program,
             free_port().unwrap(),
+            &self.events(),
             &[
                 format!("--storage-path={}", storage.display()),
                 format!("--storage-addr=127.0.0.1:{artifacts}"),
@@ -52,12 +76,13 @@ impl<'a> Controllers<'a> {
     /// One that applies what the source-controller fetched.
     pub fn applier(&self, program: &Path) -> Process {
         let health = free_port().unwrap();
-        let mut applier = self.start(program, health, &["--requeue-dependency=1s".to_owned()]);
+        let arguments = ["--requeue-dependency=1s".to_owned()];
+        let mut applier = self.start(program, health, &self.events(), &arguments);
         applier.wait_for_port(health).unwrap();
         applier
     }
 
-    fn start(&self, program: &Path, health: u16, arguments: &[String]) -> Process {
+    fn start(&self, program: &Path, health: u16, events: &str, arguments: &[String]) -> Process {
         let name = program.file_name().unwrap().to_str().unwrap();
         let own = self.folder.join(name);
         std::fs::create_dir_all(&own).unwrap();
@@ -68,7 +93,7 @@ impl<'a> Controllers<'a> {
                 "--watch-all-namespaces=true",
                 &format!("--metrics-addr=127.0.0.1:{}", free_port().unwrap()),
                 &format!("--health-addr=127.0.0.1:{health}"),
-                "--events-addr=",
+                &format!("--events-addr={events}"),
                 "--log-level=info",
             ])
             .args(arguments);

@@ -8,7 +8,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod argo_cd;
+mod chat;
 mod flux;
+mod flux_alerts;
 mod flux_controllers;
 mod flux_helm;
 mod registry;
