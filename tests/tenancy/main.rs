@@ -1,6 +1,6 @@
 //! Manifests and servers of somebody who means harm, against the program as people run it.
 //!
-//! docs/security.md lists the attacks; each of them names its test.
+//! docs/attacks.md lists the attacks; each of them names its test.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
