@@ -70,6 +70,23 @@ async fn a_missing_key_of_a_secret_is_named() {
         .ends_with(1)
         .prints("Secret \"bitwarden\" has no key \"clientSecret\"");
 }
+/// A ConfigMap isn't looked for in `--secret-dir`, and isn't said to be.
+#[tokio::test]
+async fn a_missing_config_map_is_named_with_where_it_was_looked_for() {
+    let lab = Lab::new().await;
+    let url = "    ldap:\n";
+    let resource = lab.resource();
+    assert!(resource.contains(url), "{resource}");
+    let tls = format!("{url}      tls: {{caBundleRef: {{name: corp-ca}}}}\n");
+    lab.write("staff.yaml", &resource.replace(url, &tls));
+
+    lab.run(CHECK)
+        .await
+        .ends_with(1)
+        .prints("ConfigMap \"corp-ca\" isn't in namespace")
+        .prints("(looked for in the manifests, Secrets in --secret-dir, too)");
+}
+
 #[tokio::test]
 async fn a_wrong_password_fails_its_step_and_the_other_side_is_checked_all_the_same() {
     let lab = Lab::new().await;
