@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, StdStream};
@@ -16,12 +16,18 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
+use super::element;
 use super::framing::{Framing, ProtocolViolation};
 
 /// What is read from the server at once.
 const PIECE: usize = 64 << 10;
-/// `SearchResultEntry` (RFC 4511, 4.5.2).
+/// `SearchResultEntry` and `SearchResultDone` (RFC 4511, 4.5.2).
 const SEARCH_RESULT_ENTRY: u8 = 0x64;
+const SEARCH_RESULT_DONE: u8 = 0x65;
+/// `INTEGER`.
+const INTEGER: u8 = 2;
+/// The number of no request.
+const NONE: i32 = 0;
 
 /// A connection to a server, with or without TLS.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -40,25 +46,24 @@ pub struct Relayed {
     pub past_library: PastLibrary,
 }
 
-/// Entries go past the library while somebody asks for that.
+/// Entries go past the library while somebody asks for those of a request.
 pub struct PastLibrary {
-    wanted: Arc<AtomicBool>,
+    /// The number of the request.
+    wanted: Arc<AtomicI32>,
     entries: mpsc::UnboundedReceiver<Bytes>,
 }
 
 /// Has entries go past the library until it is dropped.
 pub struct EntriesPast<'a> {
-    wanted: &'a AtomicBool,
-    /// Whole messages, several in each, in the order in which they came: before the result of their search is given
-    /// to the library. Of a search that was given up there may be some as well.
+    wanted: &'a AtomicI32,
+    /// Whole messages of entries of the request, several in each, in the order in which they came: before its result is
+    /// given to the library.
     pub entries: &'a mut mpsc::UnboundedReceiver<Bytes>,
 }
 
 impl PastLibrary {
-    /// From the next message on.
+    /// Nothing goes past the library yet.
     pub fn begin(&mut self) -> EntriesPast<'_> {
-        while self.entries.try_recv().is_ok() {}
-        self.wanted.store(true, Ordering::Relaxed);
         EntriesPast {
             wanted: &self.wanted,
             entries: &mut self.entries,
@@ -66,15 +71,24 @@ impl PastLibrary {
     }
 }
 
+impl EntriesPast<'_> {
+    /// From now on those of this request, to its result. What came of it before was given to the library.
+    pub fn want(&mut self, request: i32) {
+        // Of one that was given up.
+        while self.entries.try_recv().is_ok() {}
+        self.wanted.store(request, Ordering::Relaxed);
+    }
+}
+
 impl Drop for EntriesPast<'_> {
     fn drop(&mut self) {
-        self.wanted.store(false, Ordering::Relaxed);
+        self.wanted.store(NONE, Ordering::Relaxed);
     }
 }
 
 /// The relay's end of it.
 struct Sorting {
-    wanted: Arc<AtomicBool>,
+    wanted: Arc<AtomicI32>,
     entries: mpsc::UnboundedSender<Bytes>,
 }
 
@@ -89,7 +103,7 @@ pub async fn begin(stream: Box<dyn Stream>, most_bytes: usize) -> Result<Relayed
     let url = url::Url::parse("ldapi:///").expect("it is a URL");
     let (connection, ldap) = LdapConnAsync::from_url_with_settings(settings, &url).await?;
     let received = Arc::new(AtomicU64::new(0));
-    let wanted = Arc::new(AtomicBool::new(false));
+    let wanted = Arc::new(AtomicI32::new(NONE));
     let (sender, entries) = mpsc::unbounded_channel();
     let past_library = PastLibrary {
         wanted: wanted.clone(),
@@ -183,6 +197,8 @@ async fn answers(
     // What isn't passed on yet: first what goes the way `last` says, then a message that isn't whole or not known.
     let mut came = BytesMut::new();
     let mut to = To::Unknown;
+    // Where that message begins.
+    let mut begins = 0;
     loop {
         came.reserve(PIECE);
         let count = from_server.read_buf(&mut came).await?;
@@ -199,31 +215,67 @@ async fn answers(
             let is_whole = framing.is_between_messages();
             if to == To::Unknown {
                 to = match framing.operation() {
-                    _ if !sorting.wanted.load(Ordering::Relaxed) => To::Library,
-                    Some(SEARCH_RESULT_ENTRY) => To::Past,
                     None if !is_whole => To::Unknown,
-                    _ => To::Library,
+                    operation => sorting.of(operation, &came[begins..]),
                 };
             }
             if to == To::Library || to == To::Past && is_whole {
                 if to != last && sorted > 0 {
                     pass_on(&mut came, sorted, last, &mut to_library, sorting).await?;
                     followed -= sorted;
+                    begins -= sorted;
                 }
                 (sorted, last) = (followed, to);
             }
             if is_whole {
                 to = To::Unknown;
+                begins = followed;
             }
         }
         if sorted > 0 {
             pass_on(&mut came, sorted, last, &mut to_library, sorting).await?;
+            // Of a message for the library the beginning has gone.
+            begins = begins.saturating_sub(sorted);
             if last == To::Past {
                 // Who takes the entries has their turn before more of them are read.
                 tokio::task::yield_now().await;
             }
         }
     }
+}
+
+impl Sorting {
+    /// Where a message with this operation goes, of which these bytes have come.
+    fn of(&self, operation: Option<u8>, message: &[u8]) -> To {
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        if wanted == NONE || request_of(message) != Some(wanted) {
+            return To::Library;
+        }
+        match operation {
+            Some(SEARCH_RESULT_ENTRY) => To::Past,
+            Some(SEARCH_RESULT_DONE) => {
+                // What comes after it is no part of the answer.
+                self.wanted.store(NONE, Ordering::Relaxed);
+                To::Library
+            }
+            _ => To::Library,
+        }
+    }
+}
+
+/// The number of the request that a message answers; its end needn't have come yet. `None` for numbers that no
+/// request has (RFC 4511, 4.1.1).
+fn request_of(message: &[u8]) -> Option<i32> {
+    let header = match message.get(1)? {
+        length @ 0x80.. => 2 + usize::from(length & 0x7f),
+        _ => 2,
+    };
+    let (tag, number) = element::take(&mut message.get(header..)?)?;
+    let is_number = tag == INTEGER && matches!(number, [0..=0x7f, ..]) && number.len() <= 4;
+    is_number.then(|| {
+        let bytes = number.iter();
+        bytes.fold(0, |number, byte| (number << 8) | i32::from(*byte))
+    })
 }
 
 /// Passes on so many bytes from the beginning.

@@ -268,29 +268,35 @@ async fn page(
     budget: &mut Budget<'_>,
     each: &mut impl FnMut(Entry<'_>) -> Result<Next, LdapFailure>,
 ) -> Result<Option<LdapResult>, SearchError> {
-    let malformed = || LdapFailure::Malformed {
-        tried: search.tried(server),
-    };
     let mut messages = Messages {
         library: begin(ldap, search).await?,
         past,
         has_ended: false,
     };
     let request = messages.library.ldap_handle().last_id();
-    while let Some(entries) = messages.next(budget, search, server).await? {
-        let mut left = &entries[..];
-        while !left.is_empty() {
-            let (id, entry) = message_of_entry(&mut left).ok_or_else(malformed)?;
-            if id != i64::from(request) {
-                // Of a search that was given up.
-                continue;
+    messages.past.want(request);
+    let mut take = |budget: &mut Budget<'_>, entry: Option<Entry<'_>>| {
+        budget.spend(search, server)?;
+        let entry = entry.ok_or_else(|| LdapFailure::Malformed {
+            tried: search.tried(server),
+        })?;
+        each(entry)
+    };
+    while let Some(came) = messages.next(budget, search, server).await? {
+        let next = match &came {
+            Came::ByLibrary(message) => take(budget, Entry::of(&message.0))?,
+            Came::Past(entries) => {
+                let (mut left, mut next) = (&entries[..], Next::Continue);
+                while next == Next::Continue && !left.is_empty() {
+                    next = take(budget, entry_of_message(&mut left))?;
+                }
+                next
             }
-            budget.spend(search, server)?;
-            if each(entry)? == Next::Stop {
-                drop(messages);
-                ldap.abandon(request).await.ok();
-                return Ok(None);
-            }
+        };
+        if next == Next::Stop {
+            drop(messages);
+            ldap.abandon(request).await.ok();
+            return Ok(None);
         }
     }
     let result = messages.library.finish().await;
@@ -301,24 +307,31 @@ async fn page(
     }
 }
 
-/// The number of the request that is answered, and the entry, of the message with which `messages` begin.
-fn message_of_entry<'a>(messages: &mut &'a [u8]) -> Option<(i64, Entry<'a>)> {
+/// The entry in the message with which `messages` begin, and which is taken off them. `None` where that isn't a number,
+/// an entry and perhaps controls, of which this client asks for none.
+fn entry_of_message<'a>(messages: &mut &'a [u8]) -> Option<Entry<'a>> {
+    const CONTROLS: u8 = 0xa0;
     let (_, mut message) = element::take(messages)?;
-    let (_, id) = element::take(&mut message)?;
-    let id = match id {
-        [first, ..] if first & 0x80 == 0 && id.len() <= 8 => id
-            .iter()
-            .fold(0, |number, byte| (number << 8) | i64::from(*byte)),
-        _ => return None,
-    };
+    element::take(&mut message)?;
     let (tag, content) = element::take(&mut message)?;
-    let entry = Entry::of_element(Element::Raw { tag, content })?;
-    Some((id, entry))
+    if !message.is_empty() {
+        let (tag, _) = element::take(&mut message)?;
+        (tag == CONTROLS && message.is_empty()).then_some(())?;
+    }
+    Entry::of_element(Element::Raw { tag, content })
+}
+
+/// What comes before a result.
+enum Came {
+    /// Messages of entries, in bytes.
+    Past(Bytes),
+    /// An entry that came before the library had told the request's number.
+    ByLibrary(Box<ResultEntry>),
 }
 
 /// What comes of one request.
 struct Messages<'a, 's, 'p> {
-    /// All but the entries.
+    /// All but most of the entries.
     library: Entries<'s>,
     past: &'a mut EntriesPast<'p>,
     /// The library has given the result, and may not be asked again.
@@ -326,23 +339,23 @@ struct Messages<'a, 's, 'p> {
 }
 
 impl Messages<'_, '_, '_> {
-    /// The next messages of entries, or `None` where the result has come.
+    /// The next entries, or `None` where the result has come.
     async fn next(
         &mut self,
         budget: &mut Budget<'_>,
         search: &Search<'_>,
         server: &str,
-    ) -> Result<Option<Bytes>, SearchError> {
+    ) -> Result<Option<Came>, SearchError> {
         loop {
             if let Ok(entries) = self.past.entries.try_recv() {
-                return Ok(Some(entries));
+                return Ok(Some(Came::Past(entries)));
             }
             if self.has_ended {
                 return Ok(None);
             }
             let message = tokio::select! {
                 biased;
-                Some(entries) = self.past.entries.recv() => return Ok(Some(entries)),
+                Some(entries) = self.past.entries.recv() => return Ok(Some(Came::Past(entries))),
                 message = next_counting(&mut self.library, budget, search, server) => message?,
             };
             let Some(message) = message else {
@@ -350,19 +363,18 @@ impl Messages<'_, '_, '_> {
                 self.has_ended = true;
                 continue;
             };
-            budget.spend(search, server)?;
             if message.is_ref() {
+                budget.spend(search, server)?;
                 return Err(LdapFailure::Reference {
                     tried: search.tried(server),
                     elsewhere: known_server(&first_url(&message.0), search.base),
                 }
                 .into());
             }
-            // Entries go past the library.
             if !message.is_intermediate() {
-                let tried = search.tried(server);
-                return Err(LdapFailure::Malformed { tried }.into());
+                return Ok(Some(Came::ByLibrary(Box::new(message))));
             }
+            budget.spend(search, server)?;
         }
     }
 }
