@@ -434,6 +434,29 @@ impl Connector {
     }
 }
 
+#[cfg(test)]
+impl Connection {
+    /// A connection on any stream.
+    pub(super) async fn on(stream: Box<dyn Stream>, most: usize) -> Self {
+        let settings = LdapSettings::new(
+            vec!["ldap://127.0.0.1:1".parse().unwrap()],
+            "dc=example,dc=com",
+        );
+        let relayed = relay::begin(stream, most).await.unwrap();
+        Self {
+            ldap: relayed.ldap,
+            stream: LdapStream {
+                driver: Some(relayed.driver),
+                ended_by: None,
+                received: relayed.received,
+            },
+            past_library: relayed.past_library,
+            server: "ldap://127.0.0.1:1".to_owned(),
+            observer: settings.observer.clone(),
+        }
+    }
+}
+
 impl Connection {
     /// Unbinds, so that the server doesn't log a lost connection.
     pub async fn close(&mut self) {

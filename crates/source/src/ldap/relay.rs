@@ -218,6 +218,9 @@ async fn answers(
                     None if !is_whole => To::Unknown,
                     operation => sorting.of(operation, &came[begins..]),
                 };
+            } else if to == To::Past && is_whole {
+                // Its search may have been given up since it began.
+                to = sorting.of(framing.operation(), &came[begins..followed]);
             }
             if to == To::Library || to == To::Past && is_whole {
                 if to != last && sorted > 0 {
@@ -302,5 +305,31 @@ pub fn violation(error: &LdapError) -> Option<ProtocolViolation> {
     match error {
         LdapError::Io { source } => source.get_ref()?.downcast_ref().copied(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_requests_are_read_as_soon_as_they_have_come_and_no_others_are() {
+        for (message, number) in [
+            (&[0x30, 9, 2, 1, 7, 0x64][..], Some(7)),
+            (&[0x30, 0x84, 0, 0, 1, 0, 2, 4, 0, 0, 1, 2, 0x64], Some(258)),
+            (&[0x30, 9, 2, 4, 0x7f, 0xff, 0xff, 0xff], Some(i32::MAX)),
+            (&[0x30, 9, 2, 0x81, 1, 7], Some(7)),
+            // Longer than any, negative, empty, no number, and not whole.
+            (&[0x30, 9, 2, 5, 1, 0, 0, 0, 7], None),
+            (&[0x30, 9, 2, 1, 0x80], None),
+            (&[0x30, 9, 2, 0], None),
+            (&[0x30, 9, 4, 1, 7], None),
+            (&[0x30, 9, 2, 2, 7], None),
+            (&[0x30, 0x84, 0, 0], None),
+            (&[0x30], None),
+            (&[], None),
+        ] {
+            assert_eq!(request_of(message), number, "{message:x?}");
+        }
     }
 }

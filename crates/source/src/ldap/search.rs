@@ -433,11 +433,9 @@ fn first_url(reference: &ldap3::asn1::StructureTag) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
+    use ldap3::SearchStream;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-    use super::super::connection::Connector;
-    use super::super::settings::LdapSettings;
     use super::*;
 
     /// The messages that answer the request with this number.
@@ -468,46 +466,52 @@ mod tests {
         message(id, &element(0x65, &[0x0a, 1, 0, 4, 0, 4, 0]))
     }
 
-    /// Answers one request after another, byte by byte, with what is made for its number.
-    async fn serve(mut stream: TcpStream, answers: Vec<Answer>) {
+    /// The numbers of the searches in these requests.
+    fn searches(mut requests: &[u8]) -> Vec<u8> {
+        let mut found = vec![];
+        while let Some((_, mut content)) = element::take(&mut requests) {
+            let (_, number) = element::take(&mut content).unwrap();
+            if content.first() == Some(&0x63) {
+                found.push(number[0]);
+            }
+        }
+        found
+    }
+
+    /// Answers one search after another, in pieces of so many bytes.
+    async fn serve(mut stream: DuplexStream, answers: Vec<Answer>, piece: usize) {
         for answer in answers {
             let mut request = [0; 1_024];
             let id = loop {
+                // Abandoning has no answer, and a search may come together with it.
                 let count = stream.read(&mut request).await.unwrap();
                 assert!(count > 0, "the connection ended");
-                // Abandoning has no answer, and a search may come together with it.
-                let mut left = &request[..count];
-                let mut found = None;
-                while let Some((_, mut content)) = element::take(&mut left) {
-                    let (_, number) = element::take(&mut content).unwrap();
-                    if content.first() == Some(&0x63) {
-                        found = Some(number[0]);
-                    }
-                }
-                if let Some(found) = found {
-                    break found;
+                if let [id] = *searches(&request[..count]) {
+                    break id;
                 }
             };
-            for byte in answer(id).concat() {
-                stream.write_all(&[byte]).await.unwrap();
+            for piece in answer(id).concat().chunks(piece) {
+                stream.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
             }
         }
         stream.read_u8().await.ok();
     }
 
+    const SEARCH: Search<'_> = Search {
+        what: "users",
+        base: "dc=example,dc=com",
+        scope: LdapScope::Subtree,
+        filter: "(objectClass=*)",
+        attributes: &[],
+        controls: &[],
+        page_size: 0,
+        idle: Duration::from_secs(5),
+        limit: Duration::from_secs(10),
+    };
+
     async fn names(connection: &mut Connection, most: usize) -> Result<Vec<String>, LdapFailure> {
         let mut names = vec![];
-        let search = Search {
-            what: "users",
-            base: "dc=example,dc=com",
-            scope: LdapScope::Subtree,
-            filter: "(objectClass=*)",
-            attributes: &[],
-            controls: &[],
-            page_size: 0,
-            idle: Duration::from_secs(5),
-            limit: Duration::from_secs(10),
-        };
         let each = |entry: Entry<'_>| {
             names.push(entry.dn().to_owned());
             Ok(match names.len() == most {
@@ -515,57 +519,143 @@ mod tests {
                 false => Next::Continue,
             })
         };
-        connection.search(&search, each).await.map(|()| names)
+        connection.search(&SEARCH, each).await.map(|()| names)
     }
 
-    async fn connection(answers: Vec<Answer>) -> Connection {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ldap://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            serve(listener.accept().await.unwrap().0, answers).await;
-        });
-        let settings = LdapSettings::new(vec![url.parse().unwrap()], "dc=example,dc=com");
-        Connector::new(&settings).unwrap().first().await.unwrap().0
+    async fn connection(answers: Vec<Answer>, piece: usize) -> Connection {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        tokio::spawn(serve(theirs, answers, piece));
+        Connection::on(Box::new(ours), 1 << 20).await
     }
+
+    const PIECES: [usize; 5] = [1, 2, 7, 40, 1_000];
 
     #[tokio::test]
     async fn entries_of_a_search_that_was_given_up_are_no_part_of_the_next() {
-        let mut connection = connection(vec![
-            |id| vec![entry(id, "cn=a"), entry(id, "cn=b"), entry(id, "cn=c")],
-            |id| {
+        for piece in PIECES {
+            let answers: Vec<Answer> = vec![
+                |id| vec![entry(id, "cn=a"), entry(id, "cn=b"), entry(id, "cn=c")],
+                |id| {
+                    vec![
+                        entry(1, "cn=late"),
+                        result(1),
+                        entry(id, "cn=d"),
+                        entry(1, "cn=later"),
+                        entry_with_control(id, "cn=e"),
+                        result(id),
+                        entry(id, "cn=after"),
+                    ]
+                },
+                |id| vec![result(id)],
+            ];
+            let mut connection = connection(answers, piece).await;
+            assert_eq!(names(&mut connection, 2).await.unwrap(), ["cn=a", "cn=b"]);
+            let next = names(&mut connection, usize::MAX).await.unwrap();
+            assert_eq!(next, ["cn=d", "cn=e"], "in pieces of {piece}");
+            let none: [&str; 0] = [];
+            assert_eq!(names(&mut connection, usize::MAX).await.unwrap(), none);
+        }
+    }
+
+    /// In the middle of a message of the first search, the second begins.
+    #[tokio::test]
+    async fn the_rest_of_an_entry_of_a_search_that_was_given_up_is_none_of_the_next() {
+        let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+        let mut connection = Connection::on(Box::new(ours), 1 << 20).await;
+        let late = entry(2, "cn=late");
+        let (begin, rest) = late.split_at(12);
+        let (begin, rest) = (begin.to_vec(), rest.to_vec());
+        let server = tokio::spawn(async move {
+            let mut request = [0; 1_024];
+            for (id, answer) in [
+                (1, result(1)),
+                (2, [entry(2, "cn=a"), begin].concat()),
+                (4, [rest, entry(4, "cn=b"), result(4)].concat()),
+            ] {
+                loop {
+                    let count = theirs.read(&mut request).await.unwrap();
+                    if searches(&request[..count]) == [id] {
+                        break;
+                    }
+                }
+                theirs.write_all(&answer).await.unwrap();
+            }
+            theirs
+        });
+        names(&mut connection, usize::MAX).await.unwrap();
+        let search = Search {
+            idle: Duration::from_millis(200),
+            ..SEARCH
+        };
+        let given_up = connection.search(&search, |_| Ok(Next::Continue)).await;
+        assert!(
+            matches!(given_up, Err(LdapFailure::Silent { .. })),
+            "{given_up:?}"
+        );
+        let abandoned = connection.ldap.abandon(2);
+        connection.stream.during(abandoned).await.unwrap();
+        assert_eq!(names(&mut connection, usize::MAX).await.unwrap(), ["cn=b"]);
+        drop(server.await.unwrap());
+    }
+
+    /// A search that goes on tells of changes; other searches are made meanwhile on its connection.
+    #[tokio::test]
+    async fn what_another_search_tells_meanwhile_is_heard() {
+        for piece in PIECES {
+            let answers: Vec<Answer> = vec![|id| vec![entry(id, "cn=first")], |id| {
                 vec![
-                    entry(1, "cn=late"),
-                    result(1),
-                    entry(id, "cn=d"),
-                    entry(1, "cn=later"),
-                    entry_with_control(id, "cn=e"),
+                    entry(id, "cn=a"),
+                    entry(1, "cn=changed"),
+                    entry(id, "cn=b"),
                     result(id),
                 ]
-            },
-            |id| vec![result(id)],
-        ])
-        .await;
-        assert_eq!(names(&mut connection, 2).await.unwrap(), ["cn=a", "cn=b"]);
-        assert_eq!(
-            names(&mut connection, usize::MAX).await.unwrap(),
-            ["cn=d", "cn=e"]
-        );
-        let none: [&str; 0] = [];
-        assert_eq!(names(&mut connection, usize::MAX).await.unwrap(), none);
+            }];
+            let mut connection = connection(answers, piece).await;
+            let mut goes_on: SearchStream<'_, _, _> = {
+                let begun = begin(&mut connection.ldap, &SEARCH);
+                connection.stream.during(begun).await.unwrap()
+            };
+            let mut heard = async |connection: &mut Connection| {
+                let next = connection.stream.during(goes_on.next()).await;
+                let message = next.unwrap().unwrap();
+                Entry::of(&message.0).unwrap().dn().to_owned()
+            };
+            assert_eq!(heard(&mut connection).await, "cn=first");
+            let names = names(&mut connection, usize::MAX).await.unwrap();
+            assert_eq!(names, ["cn=a", "cn=b"], "in pieces of {piece}");
+            assert_eq!(heard(&mut connection).await, "cn=changed");
+        }
     }
 
     #[tokio::test]
-    async fn a_number_of_a_request_that_is_none_is_no_answer() {
-        for number in [&[0xff][..], &[], &[1; 9]] {
-            let operation = &entry(1, "cn=a")[5..];
-            let mut bytes = element(0x30, &[&element(2, number), operation].concat());
-            let mut left = &bytes[..];
-            assert!(message_of_entry(&mut left).is_none(), "{number:x?}");
-            bytes.truncate(bytes.len() - 1);
-            assert!(message_of_entry(&mut &bytes[..]).is_none());
+    async fn a_message_that_is_more_or_less_than_an_entry_ends_the_search() {
+        let two: Answer = |id| {
+            let [one, other] = ["cn=a", "cn=b"].map(|dn| entry(id, dn)[5..].to_vec());
+            vec![message(id, &[one, other].concat()), result(id)]
+        };
+        let none: Answer = |id| {
+            vec![
+                message(id, &element(0x64, &element(4, b"cn=a"))),
+                result(id),
+            ]
+        };
+        let part: Answer = |id| {
+            let operation = &entry(id, "cn=a")[5..];
+            vec![
+                message(id, &[operation, &element(4, &[])].concat()),
+                result(id),
+            ]
+        };
+        for answer in [two, none, part] {
+            // The first entry makes sure that what follows goes past the library.
+            let answers: Vec<Answer> = vec![|id| vec![result(id)], answer];
+            let mut connection = connection(answers, 1).await;
+            names(&mut connection, usize::MAX).await.unwrap();
+            let failure = names(&mut connection, usize::MAX).await.unwrap_err();
+            assert!(
+                matches!(failure, LdapFailure::Malformed { .. }),
+                "{failure}"
+            );
         }
-        let bytes = entry(7, "cn=a");
-        let (id, found) = message_of_entry(&mut &bytes[..]).unwrap();
-        assert_eq!((id, found.dn()), (7, "cn=a"));
     }
 }
