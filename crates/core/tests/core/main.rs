@@ -7,6 +7,7 @@ mod access_stories;
 mod approvals;
 mod collections;
 mod elsewhere;
+mod ended_access;
 mod explain;
 mod fast_lane;
 mod filters;

@@ -163,11 +163,7 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> Decided {
             problems.push(unmatched(rule.rule));
         }
     }
-    // By a rule whose group isn't there any more somebody may still be meant to have these.
-    let doubtful = rules.iter().filter(|rule| !rule.matched);
-    let doubtful: HashSet<Uuid> = doubtful
-        .flat_map(|rule| rule.access.iter().map(|access| access.id))
-        .collect();
+    let doubtful = Doubtful::by(rules.iter().filter(|rule| !rule.matched));
     let groups: HashMap<Uuid, &Group> = sides
         .content
         .groups
@@ -252,12 +248,36 @@ pub(super) fn decide(sides: &Sides<'_>, earlier: &impl Revocations) -> Decided {
     decided
 }
 
+/// Collections that somebody may still be meant to have by a rule whose group isn't there any more.
+#[derive(Default)]
+pub(super) struct Doubtful {
+    /// Such a rule names a collection that can't be told: it may be any.
+    all: bool,
+    ids: HashSet<Uuid>,
+}
+
+impl Doubtful {
+    fn by<'a>(rules: impl Iterator<Item = &'a Resolved<'a>>) -> Self {
+        let mut doubtful = Self::default();
+        for rule in rules {
+            doubtful.all |= rule.incomplete;
+            let named = rule.access.iter().map(|access| access.id);
+            doubtful.ids.extend(named);
+        }
+        doubtful
+    }
+
+    pub fn contains(&self, collection: Uuid) -> bool {
+        self.all || self.ids.contains(&collection)
+    }
+}
+
 /// What changes of the access of a group once this plan has made or re-linked it.
 fn following(
     target: Target,
     groups: &HashMap<Uuid, &Group>,
     own: &[&Resolved<'_>],
-    doubtful: &HashSet<Uuid>,
+    doubtful: &Doubtful,
     earlier: &impl Revocations,
 ) -> Vec<Difference> {
     let (id, current) = match target {
@@ -383,7 +403,7 @@ fn compare(
     group: Uuid,
     current: &[CollectionAccess],
     rules: &[&Resolved<'_>],
-    doubtful: &HashSet<Uuid>,
+    doubtful: &Doubtful,
     earlier: &impl Revocations,
 ) -> Compared {
     let mut wanted: BTreeMap<Uuid, CollectionAccess> = BTreeMap::new();
@@ -402,7 +422,7 @@ fn compare(
             Some(to) if to == *access => {}
             Some(to) => differences.push((access.id, Some(*access), Some(to))),
             // A collection that can't be told may be this one.
-            None if incomplete || doubtful.contains(&access.id) => {}
+            None if incomplete || doubtful.contains(access.id) => {}
             None if exclusive || earlier.has_given_access(group, *access) => {
                 differences.push((access.id, Some(*access), None));
             }

@@ -12,7 +12,7 @@ use crate::directory::{Evidence, ExternalId};
 use crate::organization::collection::{AccessChange, CollectionAccess};
 use crate::organization::model::Group;
 use crate::problem::{Problem, ProblemReason};
-use crate::sync::plan::collections::{Decided, Known, Sides, Unclear, unclear};
+use crate::sync::plan::collections::{Decided, Doubtful, Known, Sides, Unclear, unclear};
 use crate::sync::plan::groups::{Ended, Target};
 use crate::sync::plan::{
     Action, Change, CollectionsChange, GroupAction, Reason, Revocations, Subject,
@@ -24,7 +24,7 @@ use crate::text::sanitize;
 pub(super) fn decide(
     sides: &Sides<'_>,
     known: &Known<'_>,
-    doubtful: &HashSet<Uuid>,
+    doubtful: &Doubtful,
     earlier: &impl Revocations,
     decided: &mut Decided,
 ) {
@@ -39,8 +39,16 @@ pub(super) fn decide(
             Target::Existing(group) | Target::Relinked(group) => Some(*group),
         })
         .collect();
-    // Who was in the group may be in one that is new: nobody loses what they get again in the next run.
-    let follows = decided.follows.values().flatten();
+    // Who was in the group may be in one that gets the access in its place, in this run or once it is made: nobody
+    // loses it before that group has it, for the gift can be held, refused or cut off.
+    let given = decided
+        .changes
+        .iter()
+        .filter_map(|change| match &change.action {
+            Action::Group(GroupAction::SetCollections(access)) => Some(&access.changes),
+            _ => None,
+        });
+    let follows = decided.follows.values().chain(given).flatten();
     let follows: HashSet<Uuid> = follows
         .filter(|one| one.gives())
         .map(|one| one.id)
@@ -52,7 +60,7 @@ pub(super) fn decide(
         }
         let access = group.collections.iter().flatten().copied();
         let access: Vec<CollectionAccess> = access
-            .filter(|access| !doubtful.contains(&access.id))
+            .filter(|access| !doubtful.contains(access.id))
             .collect();
         let own = access.iter().copied();
         let own = own.filter(|access| earlier.has_given_access(group.id, *access));
@@ -124,6 +132,11 @@ fn kept(
     let named: Vec<String> = named.collect();
     let (name, named) = (sanitize(&group.name), named.join(", "));
     let message = match may_be_there {
+        // Two groups have its external ID, for one.
+        false if group.external_id.is_some() => format!(
+            "access.collections: group {name} keeps {named}, which a sync gave: it isn't certain which group of \
+             the directory it is, or whether it is one; what else is reported of it says more"
+        ),
         true => format!(
             "access.collections: group {name} keeps {named}, which a sync gave, as long as an entry of the \
              directory can't be identified that may be this group"
