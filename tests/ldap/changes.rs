@@ -529,8 +529,11 @@ struct Address {
 
 impl Address {
     async fn of(slapd: &Slapd) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), slapd)
+    }
+
+    fn on(listener: TcpListener, slapd: &Slapd) -> Self {
         let port = Arc::new(AtomicU16::new(slapd.port()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ldap://{}", listener.local_addr().unwrap());
         let now = Arc::clone(&port);
         tokio::spawn(async move {
@@ -563,6 +566,26 @@ async fn a_database_that_was_put_back_is_read_as_a_whole() {
     read_all(&source).await;
     address.put(&older);
     assert!(read_changes(&source).await.is_none());
+}
+
+/// The server that was read stood in for the first one, to which the watch and the fast lane connect again.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_another_server_would_be_read_everything_is() {
+    let slapd = directory(Slapd::options());
+    slapd.modify(&add("ann")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let first = listener.local_addr().unwrap();
+    drop(listener);
+    let mut both = settings(&format!("ldap://{first}"));
+    both.servers.push(slapd.url().parse().unwrap());
+    let source = keeping(&both);
+    read_all(&source).await;
+    assert!(read_changes(&source).await.is_some(), "the first is away");
+    let back = Address::on(TcpListener::bind(first).await.unwrap(), &slapd);
+    assert!(read_changes(&source).await.is_none());
+    read_all(&source).await;
+    assert!(read_changes(&source).await.is_some());
+    drop(back);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -211,7 +211,12 @@ pub(super) async fn update(
     digests: &EntryDigests,
     kept: &mut KeptDirectory,
 ) -> Result<ReadNow, Doubt> {
-    let mut connection = connector.reconnect(&kept.endpoint).await?;
+    // As a whole read, the watch and the fast lane would: what one server tells must not stand beside what another one that
+    // is behind has kept.
+    let (mut connection, endpoint) = connector.first().await?;
+    if endpoint != kept.endpoint {
+        return Err(Doubt::Unexpected("another server would be read"));
+    }
     let mut read_now = ReadNow::default();
     let mut matters = false;
     {

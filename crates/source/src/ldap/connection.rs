@@ -37,7 +37,7 @@ pub struct Connector {
 }
 
 /// A server that let us in, and the very address: a second connection must reach the same replica.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     server: ServerUrl,
     address: SocketAddr,
