@@ -289,22 +289,11 @@ impl Connector {
             }
             false => (Box::new(stream), None),
         };
-        let begun = relay::begin(stream, self.max_message).await;
-        let relayed = begun.map_err(|cause| LdapFailure::Lost {
+        let begun = Connection::on(stream, self.max_message, &name, &self.observer).await;
+        let connection = begun.map_err(|cause| LdapFailure::Lost {
             tried: format!("connecting to {name}"),
             cause: Some(Box::new(cause)),
         })?;
-        let connection = Connection {
-            ldap: relayed.ldap,
-            stream: LdapStream {
-                driver: Some(relayed.driver),
-                ended_by: None,
-                received: relayed.received,
-            },
-            past_library: relayed.past_library,
-            server: name,
-            observer: self.observer.clone(),
-        };
         Ok((connection, certificate))
     }
 
@@ -434,16 +423,16 @@ impl Connector {
     }
 }
 
-#[cfg(test)]
 impl Connection {
-    /// A connection on any stream.
-    pub(super) async fn on(stream: Box<dyn Stream>, most: usize) -> Self {
-        let settings = LdapSettings::new(
-            vec!["ldap://127.0.0.1:1".parse().unwrap()],
-            "dc=example,dc=com",
-        );
-        let relayed = relay::begin(stream, most).await.unwrap();
-        Self {
+    /// LDAP on a stream, in messages of at most `max_message` bytes; `server` is its name, for messages.
+    pub(super) async fn on(
+        stream: Box<dyn Stream>,
+        max_message: usize,
+        server: &str,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Self, LdapError> {
+        let relayed = relay::begin(stream, max_message).await?;
+        Ok(Self {
             ldap: relayed.ldap,
             stream: LdapStream {
                 driver: Some(relayed.driver),
@@ -451,13 +440,11 @@ impl Connection {
                 received: relayed.received,
             },
             past_library: relayed.past_library,
-            server: "ldap://127.0.0.1:1".to_owned(),
-            observer: settings.observer.clone(),
-        }
+            server: server.to_owned(),
+            observer: observer.clone(),
+        })
     }
-}
 
-impl Connection {
     /// Unbinds, so that the server doesn't log a lost connection.
     pub async fn close(&mut self) {
         let limit = Duration::from_secs(1);

@@ -436,6 +436,7 @@ mod tests {
     use ldap3::SearchStream;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
+    use super::super::settings::LdapSettings;
     use super::*;
 
     /// The messages that answer the request with this number.
@@ -525,7 +526,14 @@ mod tests {
     async fn connection(answers: Vec<Answer>, piece: usize) -> Connection {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         tokio::spawn(serve(theirs, answers, piece));
-        Connection::on(Box::new(ours), 1 << 20).await
+        connection_on(ours).await
+    }
+
+    async fn connection_on(stream: DuplexStream) -> Connection {
+        let url = "ldap://127.0.0.1:1";
+        let settings = LdapSettings::new(vec![url.parse().unwrap()], SEARCH.base);
+        let begun = Connection::on(Box::new(stream), 1 << 20, url, &settings.observer);
+        begun.await.unwrap()
     }
 
     const PIECES: [usize; 5] = [1, 2, 7, 40, 1_000];
@@ -561,7 +569,7 @@ mod tests {
     #[tokio::test]
     async fn the_rest_of_an_entry_of_a_search_that_was_given_up_is_none_of_the_next() {
         let (ours, mut theirs) = tokio::io::duplex(64 << 10);
-        let mut connection = Connection::on(Box::new(ours), 1 << 20).await;
+        let mut connection = connection_on(ours).await;
         let late = entry(2, "cn=late");
         let (begin, rest) = late.split_at(12);
         let (begin, rest) = (begin.to_vec(), rest.to_vec());

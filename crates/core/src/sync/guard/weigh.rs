@@ -716,33 +716,23 @@ fn ended_groups(
         }
     }
     for (group, leaving) in &losses.ended {
-        let members = leaving.absent.len();
-        let name = leaving.name.into();
-        let why = if is_protected(policy, leaving.name) {
-            let limit = None;
-            Some(HeldBecause::EndedGroup {
-                name,
-                members,
-                limit,
-            })
+        let limit = if is_protected(policy, leaving.name) {
+            None
         } else {
             let exceeded = exceeded(group, leaving, recent, losses, policy.groups.limit, ledger);
-            exceeded.and_then(|(why, size)| {
-                reasons.shares_of.extend(size);
-                let HeldBecause::Group { limit, .. } = why else {
-                    return None;
-                };
-                let limit = Some(limit);
-                Some(HeldBecause::EndedGroup {
-                    name,
-                    members,
-                    limit,
-                })
-            })
+            let Some((HeldBecause::Group { limit, .. }, size)) = exceeded else {
+                continue;
+            };
+            reasons.shares_of.extend(size);
+            Some(limit)
         };
-        if let Some(by) = why.and_then(|why| reasons.add(why)) {
-            reasons.ended_groups.insert((*group).clone(), by);
-        }
+        let by = reasons.add(HeldBecause::EndedGroup {
+            name: leaving.name.into(),
+            members: leaving.absent.len(),
+            limit,
+        });
+        let by = by.map(|by| ((*group).clone(), by));
+        reasons.ended_groups.extend(by);
     }
 }
 
