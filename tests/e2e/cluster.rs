@@ -315,6 +315,8 @@ impl Drop for Cluster<'_> {
             "wide",
         ]);
         print(&["-n", NAMESPACE, "get", "events"]);
+        // Why nothing is scheduled onto it, if that is so.
+        print(&["describe", "nodes"]);
         print(&["-n", NAMESPACE, "describe", "pods"]);
         print(&["-n", NAMESPACE, "get", "directorysyncs", "-o", "yaml"]);
         for file in files(&self.node.pod_logs()) {

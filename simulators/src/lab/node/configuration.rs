@@ -111,12 +111,13 @@ pub(super) fn kubelet(folder: &Path, cgroup: &str, api: &ApiServer) -> Result<Pa
         "clusterDomain": "cluster.local",
         "podLogsDir": folder.join(POD_LOGS),
         "volumePluginDir": folder.join("volume-plugins"),
-        // A disk that is nearly full is the machine's business.
+        // A disk that is nearly full is the machine's business. A hundredth of a large one, which is
+        // how much is to be free otherwise, is more than most builds need.
         "evictionHard": {
             "memory.available": "100Mi",
-            "nodefs.available": "1%",
+            "nodefs.available": "100Mi",
             "nodefs.inodesFree": "1%",
-            "imagefs.available": "1%",
+            "imagefs.available": "100Mi",
         },
         "imageGCHighThresholdPercent": 100,
         "serializeImagePulls": false,
