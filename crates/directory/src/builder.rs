@@ -1,12 +1,16 @@
 //! Puts a directory together while its people and groups arrive in any order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use string_interner::StringInterner;
+use string_interner::backend::StringBackend;
+use string_interner::symbol::{Symbol as _, SymbolU32};
+
 use crate::complete::Complete;
-use crate::hash::FastMap;
+use crate::hash::{FastMap, RandomState};
 use crate::problem::{KEPT_PER_REASON, Problem, ProblemReason, Problems};
 use crate::text::sanitize;
 use crate::{
@@ -36,6 +40,12 @@ const CONFLICT_SAMPLE: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EntryKey(u32);
 
+impl EntryKey {
+    fn of(index: usize) -> Self {
+        Self(u32::try_from(index).expect("fewer than 2^32 directory entries"))
+    }
+}
+
 /// What a key turned out to be the name of.
 #[derive(Debug, Clone, Copy)]
 enum Entry {
@@ -64,7 +74,8 @@ struct PendingGroup {
 /// Collects people and groups; [`DirectoryBuilder::finish`] ties members to entries.
 #[derive(Default)]
 pub struct DirectoryBuilder {
-    keys: FastMap<Box<str>, u32>,
+    /// One after the other in one piece of memory: groups look up each of their members here.
+    keys: Keys,
     entries: Vec<Entry>,
     users: Vec<User>,
     groups: Vec<PendingGroup>,
@@ -86,6 +97,15 @@ pub struct DirectoryBuilder {
     reverse: Vec<(EntryKey, EntryKey)>,
     former_ids: Option<FormerIds>,
     problems: Problems,
+}
+
+/// Names by their numbers, in the order in which they came.
+struct Keys(StringInterner<StringBackend, RandomState>);
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self(StringInterner::with_hasher(RandomState::default()))
+    }
 }
 
 /// Where the attribute was seen that tells disabled accounts.
@@ -131,13 +151,11 @@ impl DirectoryBuilder {
 
     /// The key of `name`, new or known.
     pub fn key(&mut self, name: &str) -> EntryKey {
-        if let Some(&index) = self.keys.get(name) {
-            return EntryKey(index);
+        let index = self.keys.0.get_or_intern(name).to_usize();
+        if index == self.entries.len() {
+            self.entries.push(Entry::Unknown);
         }
-        let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 directory entries");
-        self.entries.push(Entry::Unknown);
-        self.keys.insert(name.into(), index);
-        EntryKey(index)
+        EntryKey::of(index)
     }
 
     /// Adds a person under all `keys` by which groups may name them.
@@ -598,9 +616,9 @@ impl DirectoryBuilder {
         let Some(former) = &mut self.former_ids else {
             return;
         };
-        let names = self.keys.iter();
-        for (name, key) in names.filter(|(name, _)| !name.starts_with(char::is_control)) {
-            match self.entries[*key as usize] {
+        let names = self.keys.0.iter();
+        for (key, name) in names.filter(|(_, name)| !name.starts_with(char::is_control)) {
+            match self.entries[key.to_usize()] {
                 Entry::User(index) => former.person(name, index),
                 Entry::Group(index) => former.group(name, index),
                 _ => {}
@@ -623,14 +641,11 @@ impl DirectoryBuilder {
 
     /// The names behind keys.
     fn names(&self, keys: impl Iterator<Item = EntryKey>) -> HashMap<EntryKey, String> {
-        let wanted: HashSet<u32> = keys.map(|key| key.0).collect();
-        if wanted.is_empty() {
-            return HashMap::new();
-        }
-        let named = self.keys.iter().filter(|(_, key)| wanted.contains(key));
-        named
-            .map(|(name, key)| (EntryKey(*key), sanitize(name)))
-            .collect()
+        let name = |key: EntryKey| {
+            let symbol = SymbolU32::try_from_usize(key.0 as usize)?;
+            Some((key, sanitize(self.keys.0.resolve(symbol)?)))
+        };
+        keys.filter_map(name).collect()
     }
 
     /// Makes entries without identity of all that have one id: nobody can tell which of them the

@@ -70,7 +70,17 @@ impl ExternalId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Where the text is held, which clones share. As long as both exist, two ids with one place are equal;
+    /// two with different ones may be, too.
+    pub fn place(&self) -> Place {
+        Place(self.0.as_ptr().addr())
+    }
 }
+
+/// Where the text of an id is held ([`ExternalId::place`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Place(usize);
 
 impl fmt::Debug for ExternalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

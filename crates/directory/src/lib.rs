@@ -25,7 +25,7 @@ pub use email::{EMAIL_MAX, Email, InvalidEmail};
 pub use evidence::{
     Account, AccountEvidence, AccountRule, AccountState, Container, Evidence, ScopeRule,
 };
-pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId};
+pub use external_id::{EXTERNAL_ID_MAX, ExternalId, InvalidExternalId, Place};
 pub use former_ids::FormerIds;
 pub use glob::{Glob, fold};
 pub use incremental::{Incremental, ReadNow};

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::directory::hash::{FastMap, FastSet};
-use crate::directory::{Email, ExternalId};
+use crate::directory::{Email, ExternalId, Place};
 use crate::organization::model::Content;
-use crate::sync::plan::{GroupAction, Plan};
+use crate::sync::plan::{Change, GroupAction, Plan};
 use crate::sync::roster::Roster;
 use crate::sync::sent::SentState;
 
@@ -56,11 +56,17 @@ impl Names {
     ) -> Self {
         let mut ids: FastSet<&ExternalId> = FastSet::default();
         let mut unmanaged: HashSet<Uuid> = HashSet::new();
+        // A person's id is mostly held once. Most people of a first plan are the subject of a change themselves,
+        // and in several groups: their texts needn't be looked at.
+        let has_email = |change: &&Change| change.subject.email().is_some();
+        let subjects = plan.changes.iter().filter(has_email);
+        let subjects: FastSet<Place> = subjects.map(|one| one.external_id().place()).collect();
+        let isnt_one = |id: &&ExternalId| !subjects.contains(&id.place());
         for change in &plan.changes {
             match change.group() {
-                Some(GroupAction::Create { add }) => ids.extend(add),
+                Some(GroupAction::Create { add }) => ids.extend(add.iter().filter(isnt_one)),
                 Some(GroupAction::Update(update)) => {
-                    ids.extend(&update.add);
+                    ids.extend(update.add.iter().filter(isnt_one));
                     ids.extend(update.remove.iter().map(|leaving| &leaving.external_id));
                 }
                 Some(GroupAction::Delete(deletion)) => {
@@ -73,10 +79,8 @@ impl Names {
         if ids.is_empty() && unmanaged.is_empty() {
             return Self::default();
         }
-        for change in &plan.changes {
-            if change.subject.email().is_some() {
-                ids.remove(change.external_id());
-            }
+        for change in plan.changes.iter().filter(has_email) {
+            ids.remove(change.external_id());
         }
         let mut names = Self::default();
         for member in content.iter().flat_map(|content| &content.members) {

@@ -1,7 +1,6 @@
 //! A plan as it is shown: the changes of a run, or those of a plan that was published.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Sides;
 use crate::directory::hash::FastMap;
-use crate::directory::{Email, Evidence, ExternalId};
+use crate::directory::{Email, Evidence, ExternalId, Place};
 use crate::organization::collection::AccessChange;
 use crate::problem::Problem;
 use crate::sync::guard::GuardedPlan;
@@ -248,6 +247,8 @@ pub(super) struct Emails<'a> {
     guarded: Option<&'a GuardedPlan>,
     /// The subjects of changes, once somebody asks: many plans are counted or filtered, not shown.
     subjects: OnceLock<FastMap<&'a ExternalId, &'a Email>>,
+    /// The same by where ids are held: that of a person is mostly held once, however many groups they are in.
+    places: OnceLock<FastMap<Place, &'a Email>>,
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -258,7 +259,7 @@ impl<'a> Emails<'a> {
     fn of(guarded: &'a GuardedPlan) -> Self {
         Self {
             guarded: Some(guarded),
-            subjects: OnceLock::new(),
+            ..Self::default()
         }
     }
 
@@ -281,22 +282,31 @@ impl<'a> Emails<'a> {
         held.kept_out.get(change.external_id()).map(Vec::as_slice)
     }
 
-    fn subjects(&self) -> &FastMap<&'a ExternalId, &'a Email> {
-        self.subjects.get_or_init(|| {
-            let guarded = self.guarded.into_iter();
-            let changes = guarded.flat_map(|guarded| {
-                let held = guarded.held.iter().flat_map(|held| &held.changes);
-                guarded.approved.changes.iter().chain(held)
-            });
-            changes
-                .filter_map(|change| Some((change.external_id(), change.subject.email()?)))
+    /// Ids and emails of those who are the subject of a change. What holds the ids outlives this.
+    fn subjects(&self) -> impl Iterator<Item = (&'a ExternalId, &'a Email)> {
+        let guarded = self.guarded.into_iter();
+        let changes = guarded.flat_map(|guarded| {
+            let held = guarded.held.iter().flat_map(|held| &held.changes);
+            guarded.approved.changes.iter().chain(held)
+        });
+        changes.filter_map(|change| Some((change.external_id(), change.subject.email()?)))
+    }
+
+    fn subject(&self, id: &ExternalId) -> Option<&'a Email> {
+        let places = || {
+            self.subjects()
+                .map(|(id, email)| (id.place(), email))
                 .collect()
-        })
+        };
+        if let Some(email) = self.places.get_or_init(places).get(&id.place()) {
+            return Some(email);
+        }
+        let subjects = || self.subjects().collect();
+        self.subjects.get_or_init(subjects).get(id).copied()
     }
 
     fn get(&self, id: &ExternalId) -> Option<&'a str> {
-        let subject = self.subjects().get(id).copied();
-        let email = subject.or_else(|| self.names()?.email(id));
+        let email = self.subject(id).or_else(|| self.names()?.email(id));
         email.map(Email::as_str)
     }
 
@@ -566,16 +576,36 @@ impl<'a> Entry<'a> {
         }
     }
 
-    pub(super) fn compare(&self, other: &Self) -> Ordering {
-        self.rank()
-            .cmp(&other.rank())
-            .then_with(|| {
-                let withdraws = self.withdraws_invitation();
-                withdraws.cmp(&other.withdraws_invitation())
-            })
-            .then_with(|| self.removes_nobody().cmp(&other.removes_nobody()))
-            .then_with(|| self.label().cmp(other.label()))
+    /// By this entries are sorted first, then by their labels.
+    fn place(&self) -> (usize, bool, bool) {
+        (
+            self.rank(),
+            self.withdraws_invitation(),
+            self.removes_nobody(),
+        )
     }
+
+    fn sort(entries: &mut [Self]) {
+        // Most labels differ in their beginnings: these are compared side by side, and not wherever each text is.
+        let key = |entry: &Self| (entry.place(), beginning(entry.label()));
+        entries.sort_by_cached_key(key);
+        for alike in entries.chunk_by_mut(|a, b| key(a) == key(b)) {
+            alike.sort_by(|a, b| a.label().cmp(b.label()));
+        }
+    }
+}
+
+/// The first bytes of a text, as numbers in the order of texts. Others may begin the same.
+fn beginning(text: &str) -> [u64; 2] {
+    let mut bytes = [0; 16];
+    let count = text.len().min(bytes.len());
+    bytes[..count].copy_from_slice(&text.as_bytes()[..count]);
+    let number = |at: usize| {
+        bytes[at..at + 8]
+            .iter()
+            .fold(0, |n, &byte| (n << 8) | u64::from(byte))
+    };
+    [number(0), number(8)]
 }
 
 impl<'a> PlanDocument<'a> {
@@ -588,8 +618,8 @@ impl<'a> PlanDocument<'a> {
         let waiting = held.into_iter().flat_map(|held| held.with_limits());
         let waiting = waiting.map(|(change, limit)| Entry::Live(change, Some(limit)));
         let mut held_rows: Vec<Entry<'a>> = waiting.collect();
-        changes.sort_by(Entry::compare);
-        held_rows.sort_by(Entry::compare);
+        Entry::sort(&mut changes);
+        Entry::sort(&mut held_rows);
         let counted = plan.problems.by_reason();
         Self {
             head: Head {
@@ -764,4 +794,38 @@ impl Serialize for PlanDocument<'_> {
 /// Disabled|Absent|OutOfScope, detail}`. `omitted` counts what a published plan had no room for.
 pub fn json(document: &PlanDocument<'_>) -> String {
     serde_json::to_string(document).expect("texts, numbers and lists have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_in_order_have_beginnings_in_order() {
+        let mut texts = [
+            "",
+            "\0",
+            "a",
+            "a\0",
+            "a\0b",
+            "ab",
+            "b",
+            "anna.huber",
+            "anna.huber@corp.example",
+            "anna.huber@corp.examplf",
+            "anna.huber@corp\u{7f}",
+            "ähren",
+            "\u{10ffff}",
+            "12345678",
+            "123456780",
+            "1234567812345678",
+            "12345678123456780",
+        ];
+        texts.sort_unstable();
+        for pair in texts.windows(2) {
+            assert!(beginning(pair[0]) <= beginning(pair[1]), "{pair:?}");
+        }
+        assert!(beginning("anna.hubes") > beginning("anna.huber@corp.example"));
+        assert!(beginning("12345678a") > beginning("12345678A"));
+    }
 }
