@@ -15,15 +15,7 @@ fn main() -> ExitCode {
         .install_default()
         .expect("nothing has set up TLS before main");
     let ended = tokio::runtime::Runtime::new().map(|runtime| {
-        // On the thread that waits for sockets as well: another one would be woken for each piece that comes.
-        let running = runtime.spawn(run());
-        let ended =
-            runtime
-                .block_on(running)
-                .unwrap_or_else(|ended| match ended.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(cancelled) => Err(cancelled.into()),
-                });
+        let ended = runtime.block_on(run());
         // What still computes has no say in when the process ends.
         runtime.shutdown_background();
         ended
@@ -37,9 +29,8 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    let name = std::env::args_os().next();
-    match name.and_then(|name| Role::of(&name)) {
+async fn run() -> Result<ExitCode, Box<dyn Error>> {
+    match std::env::args_os().next().and_then(|name| Role::of(&name)) {
         Some(role) => Ok(plugin::run(role).await?),
         None => Ok(cli::run().await?),
     }

@@ -1,8 +1,8 @@
 //! Settings of the connector, by name. Each that is used is noted, so that none is passed over silently.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard};
 
 use serde_json::{Map, Value};
 
@@ -15,13 +15,9 @@ pub struct Settings {
     /// How the group is called in messages: `ldap`, `sync`.
     pub section: &'static str,
     values: Map<String, Value>,
-    used: Mutex<BTreeSet<String>>,
+    used: RefCell<BTreeSet<String>>,
     /// Settings whose value has another type than the connector writes.
-    wrong: Mutex<Vec<String>>,
-}
-
-fn held<T>(notes: &Mutex<T>) -> MutexGuard<'_, T> {
-    notes.lock().expect("nobody panics while they hold it")
+    wrong: RefCell<Vec<String>>,
 }
 
 // Passwords are among the values.
@@ -75,7 +71,7 @@ impl Settings {
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
-        held(&self.used).insert(key.to_owned());
+        self.used.borrow_mut().insert(key.to_owned());
         self.values.get(key).filter(|value| !value.is_null())
     }
 
@@ -84,7 +80,7 @@ impl Settings {
             "{} isn't {expected}: correct it in the connector",
             self.name(key)
         );
-        held(&self.wrong).push(message);
+        self.wrong.borrow_mut().push(message);
     }
 
     /// The value as the connector has it, for people. Not to be asked of a secret.
@@ -147,12 +143,14 @@ impl Settings {
 
     /// Notes settings that are known and need no translation.
     pub fn pass_over(&self, keys: &[&str]) {
-        held(&self.used).extend(keys.iter().map(|&key| key.to_owned()));
+        self.used
+            .borrow_mut()
+            .extend(keys.iter().map(|&key| key.to_owned()));
     }
 
     /// Settings that are set and that nobody asked for: this version doesn't know what they do.
     pub fn unknown(&self) -> Vec<String> {
-        let used = held(&self.used);
+        let used = self.used.borrow();
         let unknown = self
             .values
             .iter()
@@ -162,7 +160,7 @@ impl Settings {
 
     /// What is wrong with the values that were asked for.
     pub fn take_wrong(&self) -> Vec<String> {
-        std::mem::take(&mut *held(&self.wrong))
+        std::mem::take(&mut *self.wrong.borrow_mut())
     }
 }
 
