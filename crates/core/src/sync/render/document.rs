@@ -577,17 +577,15 @@ impl<'a> Entry<'a> {
     }
 
     /// By this entries are sorted first, then by their labels.
-    fn place(&self) -> (usize, bool, bool) {
-        (
-            self.rank(),
-            self.withdraws_invitation(),
-            self.removes_nobody(),
-        )
+    fn place(&self) -> u8 {
+        let rank = u8::try_from(self.rank()).unwrap_or(u8::MAX >> 2);
+        rank << 2 | u8::from(self.withdraws_invitation()) << 1 | u8::from(self.removes_nobody())
     }
 
     fn sort(entries: &mut [Self]) {
-        // Most labels differ in their beginnings: these are compared side by side, and not wherever each text is.
-        let key = |entry: &Self| (entry.place(), beginning(entry.label()));
+        // Most differ in the beginnings of their labels: these are compared side by side, and not wherever each
+        // text is.
+        let key = |entry: &Self| beginning(entry.place(), entry.label());
         entries.sort_by_cached_key(key);
         for alike in entries.chunk_by_mut(|a, b| key(a) == key(b)) {
             alike.sort_by(|a, b| a.label().cmp(b.label()));
@@ -595,17 +593,14 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The first bytes of a text, as numbers in the order of texts. Others may begin the same.
-fn beginning(text: &str) -> [u64; 2] {
-    let mut bytes = [0; 16];
-    let count = text.len().min(bytes.len());
-    bytes[..count].copy_from_slice(&text.as_bytes()[..count]);
-    let number = |at: usize| {
-        bytes[at..at + 8]
-            .iter()
-            .fold(0, |n, &byte| (n << 8) | u64::from(byte))
-    };
-    [number(0), number(8)]
+/// A place and the first bytes of a text as one number, in the order of places and then texts. Others may begin the
+/// same.
+fn beginning(place: u8, text: &str) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[0] = place;
+    let count = text.len().min(bytes.len() - 1);
+    bytes[1..=count].copy_from_slice(&text.as_bytes()[..count]);
+    u64::from_be_bytes(bytes)
 }
 
 impl<'a> PlanDocument<'a> {
@@ -801,7 +796,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_in_order_have_beginnings_in_order() {
+    fn texts_in_order_have_beginnings_in_order_and_places_come_first() {
         let mut texts = [
             "",
             "\0",
@@ -811,21 +806,19 @@ mod tests {
             "ab",
             "b",
             "anna.huber",
-            "anna.huber@corp.example",
-            "anna.huber@corp.examplf",
-            "anna.huber@corp\u{7f}",
+            "anna.hubes",
+            "anna.h\u{7f}",
             "ähren",
             "\u{10ffff}",
-            "12345678",
-            "123456780",
-            "1234567812345678",
-            "12345678123456780",
+            "1234567",
+            "12345670",
+            "12345671",
         ];
         texts.sort_unstable();
         for pair in texts.windows(2) {
-            assert!(beginning(pair[0]) <= beginning(pair[1]), "{pair:?}");
+            assert!(beginning(3, pair[0]) <= beginning(3, pair[1]), "{pair:?}");
         }
-        assert!(beginning("anna.hubes") > beginning("anna.huber@corp.example"));
-        assert!(beginning("12345678a") > beginning("12345678A"));
+        assert!(beginning(3, "anna.i") > beginning(3, "anna.huber"));
+        assert!(beginning(3, "\u{10ffff}") < beginning(4, ""));
     }
 }
