@@ -183,21 +183,24 @@ impl Run<'_> {
     }
 
     /// Takes those who seem to have left by now and revokes who certainly did, in the middle of a run that has
-    /// made way. What the run does from then on is in the history under a number of its own.
+    /// made way. What the run does from then on is in the history under a number of its own. Who they were, by their
+    /// ids in the directory.
     pub async fn revoke_within_run(
         &self,
         state: &mut ObjectState,
         sync_state: &mut State,
         stop: &CancellationToken,
-    ) {
+    ) -> Vec<ExternalId> {
         let suspects = match &state.watch {
             Some(watch) => watch.gather_suspects().await,
             None => None,
         };
-        if let Some(suspects) = suspects {
-            self.revoke_beside_run(state, sync_state, stop, &suspects)
-                .await;
-        }
+        let Some(suspects) = suspects else {
+            return vec![];
+        };
+        self.revoke_beside_run(state, sync_state, stop, &suspects)
+            .await;
+        suspects.people
     }
 
     async fn revoke_beside_run(

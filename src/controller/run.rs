@@ -49,7 +49,7 @@ const RECORD_NOT_BELIEVED: &str = "the record of earlier removals is missing or 
 
 /// So often a run makes way while it makes its changes, however many seem to leave: each time it reads both
 /// sides again.
-const MAKES_WAY: usize = 3;
+pub(super) const MAKES_WAY: usize = 3;
 
 /// One run of one object, from its turn to its report.
 pub struct Run<'a> {
@@ -1438,7 +1438,7 @@ impl Run<'_> {
 }
 
 /// Does `applying`, and asks it to make way once somebody seems to have left.
-async fn asking_to_make_way<T>(
+pub(super) async fn asking_to_make_way<T>(
     applying: impl Future<Output = T>,
     signal: Option<&SuspectSignal>,
     make_way: Option<&CancellationToken>,

@@ -21,9 +21,10 @@ use super::outcome;
 use super::plan;
 use super::publish::Publisher;
 use super::requests::UndoQuestion;
-use super::run::Run;
+use super::run::{MAKES_WAY, Run, asking_to_make_way};
 use super::run_queue::RunPermit;
 use super::sealed_runs::{Checked, NotSealed};
+use super::signals::DirectoryWatch;
 use super::state::{Connected, ObjectState, UndoWord};
 use super::watchdog::Watchdog;
 use crate::api::DirectorySync;
@@ -33,9 +34,11 @@ use crate::http::counting;
 use crate::sync::guard::{Approval, Digest};
 use crate::sync::history::{Record, RunId, RunInfo, RunTrigger};
 use crate::sync::progress::Progress;
+use crate::sync::report::ActionCounts;
 use crate::sync::run::{RunError, RunOptions, State};
-use crate::sync::run_undo::{PlannedUndo, UndoError, UndoRequest, plan_undo};
-use crate::sync::undo::UndoDocument;
+use crate::sync::run_undo::{PlannedUndo, UndoError, UndoRequest, are_part_of, plan_undo};
+use crate::sync::undo::{RunChoice, UndoDocument};
+use crate::text::sanitize;
 
 /// The longest answer, in bytes: an object takes 1 MiB.
 const ANSWER_MAX: usize = 900 * 1024;
@@ -177,6 +180,19 @@ fn ensure_sealed(
     }
 }
 
+fn by_kind(done: &ActionCounts) -> BTreeMap<String, usize> {
+    let done = done.iter();
+    done.map(|(kind, count)| (kind.name().to_owned(), count))
+        .collect()
+}
+
+fn left_out(who: &str) -> String {
+    format!(
+        "{}: got nothing back, because the directory told meanwhile that they left; the next sync decides",
+        sanitize(who)
+    )
+}
+
 impl Run<'_> {
     /// Shows an undo, or does it. `None`: it was stopped, or has to wait for others.
     async fn undo(
@@ -208,6 +224,7 @@ impl Run<'_> {
         let stop = self
             .entry
             .begin(self.prepared.generation, &self.context.work);
+        state.sync.begin_undo();
         let answered = match Box::pin(self.turn(state, &stop)).await {
             Some(permit) => {
                 let permit = Arc::new(permit);
@@ -407,9 +424,94 @@ impl Run<'_> {
             answer.done = Some(BTreeMap::new());
             return Ok(answer);
         }
-        let confirmed = (undo, question);
-        Box::pin(self.apply_undo(state, sync_state, options, confirmed, &mut answer)).await?;
+        let applying = self.undo_to_end(state, sync_state, options, (undo, question), &mut answer);
+        Box::pin(applying).await?;
         Ok(answer)
+    }
+
+    /// Does what was confirmed. Where somebody seems to have left meanwhile, the undo makes way between two of its
+    /// changes, as a run does, and what is left of it is planned anew. Whoever left gets nothing back by it: that the
+    /// directory told is newer than the word that confirmed it.
+    async fn undo_to_end(
+        &self,
+        state: &mut ObjectState,
+        sync_state: &mut State,
+        options: &RunOptions<'_>,
+        (mut undo, question): (PlannedUndo, &UndoQuestion),
+        answer: &mut Answer,
+    ) -> Result<(), UndoError> {
+        let confirmed = undo.changes().to_vec();
+        let request = UndoRequest {
+            run: match question.choice() {
+                // By now the last run is this undo.
+                RunChoice::Last => RunChoice::Id(undo.run.to_string()),
+                choice => choice,
+            },
+            scope: question.scope(),
+        };
+        let mut before = ActionCounts::default();
+        for left in (0..=MAKES_WAY).rev() {
+            let make_way = CancellationToken::new();
+            let options = RunOptions {
+                make_way: (left > 0 && options.approval.is_none()).then_some(&make_way),
+                ..*options
+            };
+            let leavers = std::mem::take(&mut undo.leavers);
+            let applying = self.apply_undo(state, sync_state, &options, (undo, question), answer);
+            let ended = Box::pin(applying).await;
+            let whom = leavers.iter().map(|who| left_out(who));
+            answer.problems.extend(whom);
+            match ended {
+                Err(RunError::MadeWay { applied }) => before.merge(&applied),
+                Ok(mut done) => {
+                    done.merge(&before);
+                    answer.done = Some(by_kind(&done));
+                    return Ok(());
+                }
+                Err(error) => return Err(error.after_changes(&before).into()),
+            }
+            tracing::info!("the undo makes way for revocations, and goes on then");
+            self.measure_outcomes(sync_state);
+            Box::pin(self.keep_history(state, &mut sync_state.history)).await;
+            let revoking = self.revoke_within_run(state, sync_state, options.stop);
+            let people = Box::pin(revoking).await;
+            let policy = &self.connected.spec.policy;
+            sync_state.leave_out(&people, policy);
+            let interrupted = |why: String| {
+                let done = before.total();
+                Some(format!(
+                    "the undo made way for revocations after {done} changes, and {why}: undo the run again, which \
+                     does the rest"
+                ))
+            };
+            let records = match self.records(state, question).await {
+                Ok((records, _)) => records,
+                Err(why) => {
+                    answer.done = Some(by_kind(&before));
+                    answer.error = interrupted(why);
+                    return Ok(());
+                }
+            };
+            let organization = &self.connected.organization;
+            let planning = plan_undo(
+                organization,
+                policy,
+                sync_state,
+                &options,
+                (&records, None),
+                &request,
+            );
+            undo = match Box::pin(planning).await {
+                Err(UndoError::Run(error)) => return Err(error.after_changes(&before).into()),
+                planned => planned?,
+            };
+            if !are_part_of(undo.changes(), &confirmed) {
+                answer.done = Some(by_kind(&before));
+                answer.error = interrupted("what is left is another undo than was shown".into());
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Notes in status which undo may be done. Whether that was written; else the next status has it.
@@ -425,7 +527,7 @@ impl Run<'_> {
         written
     }
 
-    /// As a run does: the record is kept and status names it before the first change.
+    /// As a run does: the record is kept and status names it before the first change. What was done.
     async fn apply_undo(
         &self,
         state: &mut ObjectState,
@@ -433,7 +535,7 @@ impl Run<'_> {
         options: &RunOptions<'_>,
         (undo, question): (PlannedUndo, &UndoQuestion),
         answer: &mut Answer,
-    ) -> Result<(), RunError> {
+    ) -> Result<ActionCounts, RunError> {
         let mut planned = undo.planned;
         tracing::info!(run = %undo.run, changes = planned.changes().len(), "a run is undone");
         sync_state.history.start(RunInfo {
@@ -443,6 +545,10 @@ impl Run<'_> {
             undoes: Some(undo.run),
             directory_sync: None,
         });
+        // Whom the fast lane may revoke meanwhile: the directory isn't read, so that they are those of the last run.
+        let baseline = sync_state.baseline.take();
+        let baseline = baseline.zip(planned.guarded());
+        let baseline = baseline.map(|(baseline, guarded)| baseline.apart_from(guarded));
         planned.invalidate(sync_state);
         self.keep_history(state, &mut sync_state.history).await;
         let keeping = self.keep_before(state, sync_state, None, options.progress);
@@ -452,22 +558,24 @@ impl Run<'_> {
             checkpoints: Some(&sender),
             ..*options
         };
-        let applying = planned.apply(sync_state, &apply);
+        let signal = state.watch.as_ref().map(DirectoryWatch::suspect_signal);
+        let applying = Box::pin(planned.apply(sync_state, &apply));
+        let applying = asking_to_make_way(applying, signal.as_ref(), options.make_way);
         let applied = self
             .observed(state, options, receiver, &mut written_plan, applying)
             .await;
+        if matches!(applied, Err(RunError::MadeWay { .. })) {
+            sync_state.baseline = baseline;
+        }
         // Also where it ended early: what it took back is held from now on.
         self.keep(state, sync_state, None).await.ok();
         self.report_progress(state, options.progress).await;
         let report = applied?;
-        let done = report.applied.iter();
-        answer.done = Some(
-            done.map(|(kind, count)| (kind.name().to_owned(), count))
-                .collect(),
-        );
         let problems = report.problems.iter();
-        answer.problems = problems.map(|one| one.message.clone()).collect();
-        Ok(())
+        answer
+            .problems
+            .extend(problems.map(|one| one.message.clone()));
+        Ok(report.applied)
     }
 
     async fn tell_of_undo(&self, answer: &Answer, done: &BTreeMap<String, usize>) {

@@ -11,7 +11,7 @@ use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use crate::complete::Complete;
-use crate::directory::{Directory, Incremental};
+use crate::directory::{Directory, ExternalId, Incremental};
 use crate::fault::FaultKind;
 use crate::organization::model::Organization;
 use crate::organization::{OrganizationClient, OrganizationError};
@@ -62,6 +62,8 @@ pub struct State {
     /// Whom the fast lane has revoked, or tried to, since the last run began: what that run read of them may
     /// be older.
     pub(super) revoked_meanwhile: HashSet<Uuid>,
+    /// Of whom the directory has told, while an undo is under way, that they seem to have left: by external ID.
+    pub(super) left_meanwhile: HashSet<ExternalId>,
 }
 
 /// Both sides when they last agreed.
@@ -94,6 +96,7 @@ impl State {
             confirmed: None,
             baseline: None,
             revoked_meanwhile: HashSet::new(),
+            left_meanwhile: HashSet::new(),
         }
     }
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{Instrument as _, info_span};
 
+use crate::directory::ExternalId;
 use crate::organization::OrganizationClient;
 use crate::organization::model::Organization;
 use crate::sync::change_set::ChangeSet;
 use crate::sync::guard::{Digest, GuardedPlan, Held, guard};
 use crate::sync::history::{Record, RunId};
-use crate::sync::plan::Change;
+use crate::sync::plan::{Change, GroupAction, RemovedMember};
 use crate::sync::planned::Planned;
 use crate::sync::policy::Policy;
 use crate::sync::progress::Phase;
@@ -34,6 +35,8 @@ pub struct PlannedUndo {
     pub adoption: bool,
     /// What stays as it is.
     pub left: Vec<Left>,
+    /// Who gets nothing back because they left meanwhile.
+    pub leavers: Vec<Box<str>>,
     /// Identifies all of it.
     pub digest: Digest,
 }
@@ -167,6 +170,10 @@ async fn execute(
         };
         draft(&selected, &sides)
     });
+    let mut undo = undo;
+    let leavers = undo
+        .plan
+        .give_nothing_to(&state.revoked_meanwhile, &state.left_meanwhile);
     let now = Timestamp::now();
     let counts = &undo.plan.counts;
     let (managed, by_id) = (counts.managed_members, counts.recognized.by_id);
@@ -207,11 +214,47 @@ async fn execute(
         began: selected.began,
         adoption: selected.adoption,
         left: undo.left,
+        leavers,
         digest,
     })
 }
 
+/// Whether each of these changes is one of the undo that was confirmed, or a part of one.
+pub fn are_part_of(rest: &[Change], confirmed: &[Change]) -> bool {
+    rest.iter()
+        .all(|change| confirmed.iter().any(|all| is_part_of(change, all)))
+}
+
+fn is_part_of(change: &Change, all: &Change) -> bool {
+    match (change.group(), all.group()) {
+        (Some(GroupAction::Update(part)), Some(GroupAction::Update(whole))) => {
+            let is_there = |member: &RemovedMember| {
+                let mut removed = whole.remove.iter();
+                removed.any(|one| one.external_id == member.external_id)
+            };
+            change.subject == all.subject
+                && part.add.iter().all(|member| whole.add.contains(member))
+                && part.remove.iter().all(is_there)
+        }
+        _ => change.subject == all.subject && change.action == all.action,
+    }
+}
+
 impl State {
+    /// Whoever is revoked by the fast lane from now on gets nothing back by the undo that begins.
+    pub fn begin_undo(&mut self) {
+        self.revoked_meanwhile.clear();
+        self.left_meanwhile.clear();
+    }
+
+    /// The directory has told that these people seem to have left: they get nothing back by the undo that is under way.
+    pub fn leave_out(&mut self, people: &[ExternalId], policy: &Policy) {
+        let ids = people
+            .iter()
+            .filter_map(|id| id.with_prefix(&policy.external_id_prefix).ok());
+        self.left_meanwhile.extend(ids);
+    }
+
     /// Forgets that both sides agreed.
     pub(super) fn invalidate(&mut self) {
         self.in_sync = None;

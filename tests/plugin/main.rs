@@ -18,4 +18,5 @@ mod refusals;
 mod screens;
 mod suspending;
 mod syncing;
+mod undo_beside_leavers;
 mod undoing;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use directory_sync::directory::{DirectoryBuilder, ExternalId};
+use directory_sync::history::parse;
 use directory_sync::organization::OrganizationClient;
 use directory_sync::source::{
     LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version,
@@ -20,6 +21,8 @@ use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::Report;
 use directory_sync::sync::run::{Beside, RunError, RunOptions, State, plan, plan_beside};
 use directory_sync::sync::run_fast_lane;
+use directory_sync::sync::run_undo::{PlannedUndo, UndoRequest, are_part_of, plan_undo};
+use directory_sync::sync::undo::{RunChoice, Scope};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -408,6 +411,99 @@ async fn a_run_that_makes_way_leaves_the_fast_lane_what_it_needs_and_the_next_on
     }
     assert_eq!(scene.organization.losses().len(), 3);
     assert!(scene.run().await.in_sync());
+}
+
+/// What takes the newest run of these records back.
+async fn plan_undo_of(scene: &mut Scene, run: &RunId) -> PlannedUndo {
+    let (progress, stop) = (Progress::default(), CancellationToken::new());
+    let options = RunOptions::new(&progress, &stop);
+    let records = parse(&scene.kept.history).records;
+    let request = UndoRequest {
+        run: RunChoice::Id(run.to_string()),
+        scope: Scope::default(),
+    };
+    let (client, policy, state) = (&scene.client, policy(), &mut scene.state);
+    let planned = plan_undo(client, &policy, state, &options, (&records, None), &request).await;
+    planned.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_makes_way_goes_on_and_gives_nothing_back_to_whoever_left_meanwhile() {
+    let mut scene = Scene::new().await;
+    for at in [3, 4, 5, 6] {
+        scene.directory.0.people[at].2 = true;
+    }
+    scene.run().await;
+    let records = parse(&scene.kept.history).records;
+    let of_run = records.iter().max_by_key(|record| record.time);
+    let run = of_run.unwrap().run.clone();
+    scene.run().await;
+
+    scene.state.begin_undo();
+    let undo = plan_undo_of(&mut scene, &run).await;
+    assert_eq!(undo.changes().len(), 4);
+    let confirmed = undo.changes().to_vec();
+    let (progress, stop) = (Progress::default(), CancellationToken::new());
+    let make_way = CancellationToken::new();
+    let options = RunOptions {
+        make_way: Some(&make_way),
+        ..RunOptions::new(&progress, &stop)
+    };
+    make_way.cancel();
+    let baseline = scene.state.baseline.clone().unwrap();
+    assert!(baseline.is_revoked(&id("p4")));
+    let baseline = baseline.apart_from(undo.guarded().unwrap());
+    assert!(!baseline.is_revoked(&id("p4")), "that is about to change");
+    scene.state.history.start(RunInfo {
+        undoes: Some(run.clone()),
+        ..trigger(RunTrigger::Undo)
+    });
+    let ended = undo.planned.apply(&mut scene.state, &options).await;
+    assert!(matches!(ended, Err(RunError::MadeWay { .. })), "{ended:?}");
+    scene.kept.keep(&mut scene.state);
+    scene.state.baseline = Some(baseline);
+
+    // One whom the undo doesn't touch, and one who is about to get access back.
+    scene.directory.0.people[8].2 = true;
+    let client = scene.client.clone();
+    let suspects = ["p8", "p4"].map(id);
+    let done = scene.fast_lane(&client, &suspects, false).await;
+    assert_eq!(done.unwrap().unwrap().applied.total(), 1);
+    assert_eq!(scene.status("p8@example.com"), Status::Revoked);
+    scene.state.leave_out(&suspects, &policy());
+
+    let rest = plan_undo_of(&mut scene, &run).await;
+    assert_eq!(rest.leavers, ["p4@example.com".into()]);
+    assert_eq!(rest.changes().len(), 3);
+    assert!(are_part_of(rest.changes(), &confirmed));
+    assert!(!are_part_of(&confirmed, rest.changes()));
+    let options = RunOptions::new(&progress, &stop);
+    scene.state.history.start(RunInfo {
+        undoes: Some(run.clone()),
+        ..trigger(RunTrigger::Undo)
+    });
+    rest.planned
+        .apply(&mut scene.state, &options)
+        .await
+        .unwrap();
+    scene.kept.keep(&mut scene.state);
+    let status = |scene: &Scene, number: u32| scene.status(&format!("p{number}@example.com"));
+    for restored in [3, 5, 6] {
+        assert_ne!(status(&scene, restored), Status::Revoked, "{restored}");
+    }
+    for left in [4, 8] {
+        assert_eq!(status(&scene, left), Status::Revoked, "{left}");
+    }
+
+    // Of the fast lane's own revocation that is the same, until somebody asks for another undo.
+    let records = parse(&scene.kept.history).records;
+    let by_lane = records
+        .iter()
+        .find(|record| record.trigger == RunTrigger::FastLane);
+    let by_lane = by_lane.unwrap().run.clone();
+    assert_eq!(plan_undo_of(&mut scene, &by_lane).await.changes(), []);
+    scene.state.begin_undo();
+    assert_eq!(plan_undo_of(&mut scene, &by_lane).await.changes().len(), 1);
 }
 
 /// Ten groups with nobody in them.

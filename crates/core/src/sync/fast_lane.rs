@@ -174,6 +174,23 @@ pub fn changed(plan: &Plan) -> HashSet<Uuid> {
 }
 
 impl Plan {
+    /// Leaves out what would give access, or anything else of their own, to members of whom the directory has told
+    /// meanwhile that they left: to these members, and to whoever has one of these external ids. Whom that concerns.
+    pub fn give_nothing_to(
+        &mut self,
+        members: &HashSet<Uuid>,
+        ids: &HashSet<ExternalId>,
+    ) -> Vec<Box<str>> {
+        let has_left = |change: &&mut Change| {
+            let is_member = change.subject.id.is_some_and(|id| members.contains(&id));
+            let gives = !matches!(change.kind(), Kind::Revoke | Kind::Remove);
+            let is_theirs = is_member || ids.contains(change.external_id());
+            change.member().is_some() && gives && is_theirs
+        };
+        let left = self.changes.extract_if(.., |change| has_left(&change));
+        left.map(|change| change.subject.label().into()).collect()
+    }
+
     /// Leaves out what is to be done with these members: what was read of them in the directory may be older
     /// than their revocation.
     pub fn leave_alone(&mut self, members: &HashSet<Uuid>) {
@@ -214,6 +231,20 @@ impl Baseline {
         self.members.retain(|(_, member)| !gone.contains(member));
         lose(&mut self.counts, gone.len());
         self
+    }
+
+    /// The same while other changes than revocations by the directory are made, those of an undo: nothing is known of
+    /// the members whom it changes.
+    #[must_use]
+    pub fn apart_from(self, guarded: &GuardedPlan) -> Self {
+        let mut rest = self.without(guarded);
+        let changes = guarded.approved.changes.iter();
+        let members = changes.filter(|change| change.member().is_some());
+        let changed: HashSet<u64> = members
+            .map(|change| hash_of(change.external_id()))
+            .collect();
+        rest.revoked.retain(|id| !changed.contains(id));
+        rest
     }
 
     /// The same after these changes, which were made.
