@@ -81,6 +81,22 @@ struct RedactedSource {
     redactor: Arc<Redactor>,
 }
 
+impl RedactedSource {
+    fn redacted_check(&self, checked: LeaverCheck) -> LeaverCheck {
+        match (checked, self.redactor.values()) {
+            (LeaverCheck::Left(user), Some(values))
+                if !user.can_be_shown(|text| values.are_in(text)) =>
+            {
+                LeaverCheck::Uncertain("the entry holds a value of a Secret".to_owned())
+            }
+            (LeaverCheck::Uncertain(why), _) => {
+                LeaverCheck::Uncertain(self.redactor.redact_message(&why))
+            }
+            (left, _) => left,
+        }
+    }
+}
+
 impl Source for RedactedSource {
     fn read<'a>(
         &'a self,
@@ -148,18 +164,24 @@ impl Source for RedactedSource {
         Box::pin(async move {
             let checked = self.source.check_leaver(id).await;
             let checked = checked.map_err(|error| redacted(error, &self.redactor))?;
-            Ok(match (checked, self.redactor.values()) {
-                (LeaverCheck::Left(user), Some(values))
-                    if !user.can_be_shown(|text| values.are_in(text)) =>
-                {
-                    LeaverCheck::Uncertain("the entry holds a value of a Secret".to_owned())
-                }
-                (LeaverCheck::Uncertain(why), _) => {
-                    LeaverCheck::Uncertain(self.redactor.redact_message(&why))
-                }
-                (left, _) => left,
-            })
+            Ok(self.redacted_check(checked))
         })
+    }
+
+    fn check_leavers<'a>(
+        &'a self,
+        ids: &'a [ExternalId],
+    ) -> BoxFuture<'a, Result<Vec<LeaverCheck>, SourceError>> {
+        Box::pin(async move {
+            let checked = self.source.check_leavers(ids).await;
+            let checked = checked.map_err(|error| redacted(error, &self.redactor))?;
+            let checked = checked.into_iter().map(|one| self.redacted_check(one));
+            Ok(checked.collect())
+        })
+    }
+
+    fn early_read_from(&self) -> Option<Timestamp> {
+        self.source.early_read_from()
     }
 
     fn watch<'a>(

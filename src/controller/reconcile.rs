@@ -284,7 +284,8 @@ impl Reconcile<'_> {
         let now = Timestamp::now();
         let history = state.history.get_or_insert_default();
         if let (Some(watch), Some(last)) = (&state.watch, &history.last) {
-            desired.signaled = watch.due(last.ended, &state.early_runs, now);
+            let room = connected.source.early_read_from();
+            desired.signaled = watch.due(last.ended, &state.early_runs, room, now);
         }
         let trigger = match decide(&desired, history, now) {
             Decision::Now(trigger) => trigger,

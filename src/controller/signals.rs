@@ -336,18 +336,27 @@ impl DirectoryWatch {
         self.key == key
     }
 
-    /// When a run should come early, if it should; `ended` is when the last one did.
-    pub fn due(&self, ended: Timestamp, early: &EarlyRuns, now: Timestamp) -> Option<Timestamp> {
+    /// When a run should come early, if it should; `ended` is when the last one did, and `room` from when on a vendor's
+    /// limit has room for one, where that isn't now. So many people who seem to have left that a run has to look at
+    /// them don't wait for it.
+    pub fn due(
+        &self,
+        ended: Timestamp,
+        early: &EarlyRuns,
+        room: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let after = |time, wait| Timestamp::saturating_add(time, wait).unwrap_or(Timestamp::MAX);
         let state = self.shared.state();
         let noticed = state.noticed.map(|noticed| after(noticed.at, DEBOUNCE));
         let settled = state.settled.map(|settled| after(settled.at, CONFIRM));
         let due = noticed.into_iter().chain(settled).min()?;
-        let burst = match state.crowd.is_flood {
-            true => EarlyRuns::BURST_FOR_LEAVERS,
-            false => EarlyRuns::BURST,
+        let (burst, room) = match state.crowd.is_flood {
+            true => (EarlyRuns::BURST_FOR_LEAVERS, None),
+            false => (EarlyRuns::BURST, room),
         };
-        Some(due.max(after(ended, PAUSE)).max(early.next(burst, now)))
+        let due = due.max(after(ended, PAUSE)).max(early.next(burst, now));
+        Some(room.map_or(due, |room| due.max(room)))
     }
 
     /// Takes the hints so far: a run that begins now sees what they are about. Whoever seems to have left stays

@@ -5,8 +5,10 @@
 
 use std::time::Instant;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use tracing::{Instrument as _, info_span};
+use uuid::Uuid;
 
 use crate::directory::ExternalId;
 use crate::organization::model::{Content, Member};
@@ -26,6 +28,9 @@ use crate::sync::report::{Applied, Mode, Outcomes, Report};
 use crate::sync::run::{RunError, RunOptions, State};
 use crate::sync::verify::verify;
 use crate::text::sanitize;
+
+/// Members that are read at once. They are revoked one by one.
+const MEMBERS_AT_ONCE: usize = 4;
 
 /// Revocations that can be made at once, as they are recorded before.
 #[must_use = "a plan changes nothing until it is applied"]
@@ -62,13 +67,15 @@ pub async fn plan(
     options.progress.start(Phase::Read, 0);
     let (mut leavers, mut is_partial) = (vec![], false);
     // Whoever has lost access already needs nobody to look: a run was faster than their signal.
-    for suspect in suspects.iter().filter(|one| !baseline.is_revoked(one)) {
-        let look = look(source, client, baseline, suspect);
-        let look = look.instrument(info_span!("read_leaver"));
-        match options.unless_stopped(look).await? {
+    let suspects = suspects.iter().filter(|one| !baseline.is_revoked(one));
+    let suspects: Vec<ExternalId> = suspects.cloned().collect();
+    let looking = look(source, client, baseline, &suspects);
+    let looking = looking.instrument(info_span!("read_leavers"));
+    for (id, looked) in options.unless_stopped(looking).await? {
+        match looked {
             Ok(leaver) => leavers.push(leaver),
             Err(why) => {
-                let id = sanitize(suspect.as_str());
+                let id = sanitize(id.as_str());
                 tracing::info!(
                     id,
                     why,
@@ -98,25 +105,51 @@ pub async fn plan(
     }))
 }
 
-/// The entry and the member of one person, if they certainly left; else why not.
-async fn look(
+/// The entry and the member of each of these people, if they certainly left; else why not.
+async fn look<'s>(
     source: &dyn Source,
     client: &OrganizationClient,
     baseline: &Baseline,
-    suspect: &ExternalId,
-) -> Result<Result<Leaver, String>, RunError> {
-    let Some(member) = baseline.member(suspect) else {
-        return Ok(Err("the last sync knew no such member for certain".into()));
-    };
-    let user = match source.check_leaver(suspect).await? {
+    suspects: &'s [ExternalId],
+) -> Result<Vec<(&'s ExternalId, Result<Leaver, String>)>, RunError> {
+    let (known, unknown): (Vec<_>, Vec<_>) = suspects
+        .iter()
+        .map(|id| (id, baseline.member(id)))
+        .partition(|(_, member)| member.is_some());
+    let ids: Vec<ExternalId> = known.iter().map(|(id, _)| (*id).clone()).collect();
+    let checked = source.check_leavers(&ids).await?;
+    let each: Vec<_> = known
+        .into_iter()
+        .zip(checked)
+        .map(|((id, member), checked)| look_at_member(client, id, member, checked))
+        .collect();
+    let mut looked: Vec<_> = stream::iter(each)
+        .buffered(MEMBERS_AT_ONCE)
+        .try_collect()
+        .await?;
+    let why = "the last sync knew no such member for certain";
+    looked.extend(unknown.into_iter().map(|(id, _)| (id, Err(why.to_owned()))));
+    Ok(looked)
+}
+
+async fn look_at_member<'s>(
+    client: &OrganizationClient,
+    id: &'s ExternalId,
+    member: Option<Uuid>,
+    checked: LeaverCheck,
+) -> Result<(&'s ExternalId, Result<Leaver, String>), RunError> {
+    let user = match checked {
         LeaverCheck::Left(user) => *user,
-        LeaverCheck::Uncertain(why) => return Ok(Err(why)),
+        LeaverCheck::Uncertain(why) => return Ok((id, Err(why))),
     };
-    let failed = |error| RunError::organization(Phase::Read, error);
-    Ok(match client.read_member(member).await.map_err(failed)? {
-        Some(member) => Ok(Leaver { user, member }),
-        None => Err("the member is gone, or isn't shown".into()),
-    })
+    let read = match member {
+        Some(member) => client.read_member(member).await,
+        None => Ok(None),
+    };
+    let read = read.map_err(|error| RunError::organization(Phase::Read, error))?;
+    let leaver = read.map(|member| Leaver { user, member });
+    let why = || "the member is gone, or isn't shown".to_owned();
+    Ok((id, leaver.ok_or_else(why)))
 }
 
 impl PlannedRevocations {
@@ -259,12 +292,16 @@ impl PlannedRevocations {
             applied.requested.remove(id);
         }
         options.progress.start(Phase::Verify, 0);
-        let mut after = vec![];
-        for member in changes.iter().filter_map(|change| change.subject.id) {
-            after.extend(self.client.read_member(member).await?);
-        }
+        let members = changes.iter().filter_map(|change| change.subject.id);
+        let reads: Vec<_> = members
+            .map(|member| self.client.read_member(member))
+            .collect();
+        let after: Vec<_> = stream::iter(reads)
+            .buffered(MEMBERS_AT_ONCE)
+            .try_collect()
+            .await?;
         let content = Content {
-            members: after,
+            members: after.into_iter().flatten().collect(),
             ..Content::default()
         };
         verify(&self.guarded.approved, &content, applied);

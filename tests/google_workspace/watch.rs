@@ -1,6 +1,6 @@
 //! Changes that are noticed between two reads, and one person read alone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use directory_sync::directory::{AccountState, ExternalId};
 use directory_sync::source::google_workspace::{GoogleWorkspaceSource, Tenant};
@@ -158,6 +158,39 @@ async fn lists_of_many_pages_are_looked_at_more_rarely_and_not_at_all_where_they
         panic!("{end:?}");
     };
     assert!(why.contains("so many"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_after_somebody_else_is_found_sooner_than_while_nothing_happens() {
+    let config = Config {
+        page_max: 2,
+        ..Config::default()
+    };
+    let (google, [ann, bob, ..]) = four(config).await;
+    for number in 0..10 {
+        google.user(UserSeed::new(&format!("old{number}@example.com")).suspended());
+    }
+    let mut setup = quick(&google);
+    let interval = Duration::from_millis(300);
+    setup.settings.poll_interval = interval;
+    let (source, told) = (source(setup).unwrap(), Told::default());
+    read_all(&source).await.unwrap();
+    let then = async {
+        told.watching().await;
+        assert_eq!(told.methods(), [WatchMethod::Poll(interval * 7)]);
+        google.user(again("ann", &ann).suspended());
+        told.until("ann", |told| told.leavers() == [Some(ann.clone())])
+            .await;
+        let named = Instant::now();
+        google.user(again("bob", &bob).suspended());
+        told.until("bob", |told| told.count() == 2).await;
+        let took = named.elapsed();
+        assert!(took < interval * 5, "{took:?}");
+    };
+    tokio::select! {
+        end = source.watch(Timestamp::now(), &told) => panic!("the watch ended: {end:?}"),
+        () = then => {}
+    }
 }
 
 async fn why(source: &GoogleWorkspaceSource, id: &ExternalId) -> String {

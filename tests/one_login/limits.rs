@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use directory_sync::directory::ExternalId;
 use directory_sync::source::{LeaverCheck, ReadProgress, Reading, Source};
 use directory_sync_testing::Refusal;
+use jiff::Timestamp;
 use simulators::fault::{Fault, Way, Work};
 use simulators::one_login::{
     Config, LimitHeaders, RateLimit, RoleSeed, SimulatedOneLogin, UserSeed,
@@ -91,8 +92,8 @@ async fn a_read_that_waits_leaves_something_for_whoever_leaves_meanwhile() {
         while progress.waits_until().is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(most(&one_login), 18, "nine tenths of the share");
-        for requests in [19, 20] {
+        assert_eq!(most(&one_login), 16, "four fifths of the share");
+        for requests in 17..=20 {
             let check = source.check_leaver(&id);
             let check = tokio::time::timeout(Duration::from_secs(5), check).await;
             let LeaverCheck::Uncertain(why) = check.expect("it doesn't wait").unwrap() else {
@@ -106,6 +107,28 @@ async fn a_read_that_waits_leaves_something_for_whoever_leaves_meanwhile() {
         read = source.read(None, &progress) => panic!("it should wait: {read:?}"),
         () = asks => {}
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_not_due_yet_waits_where_the_limit_has_no_room_for_it() {
+    let hour = RateLimit {
+        requests: 150,
+        window_seconds: 3_600,
+        ..LIMIT
+    };
+    let one_login = many_roles(Some(hour)).await;
+    let source = source(settings(&one_login)).unwrap();
+    assert_eq!(source.early_read_from(), None, "nothing is known yet");
+    assert!(is_whole(&read_by(&source).await.unwrap()));
+    // With the next read 54 of the 60 requests that reads may send would be used: too many for most of the hour.
+    let from = source.early_read_from().expect("it waits");
+    let wait = from.duration_since(Timestamp::now()).as_secs();
+    assert!((2_800..=3_300).contains(&wait), "{wait}");
+
+    let one_login = many_roles(Some(RateLimit::DEFAULT)).await;
+    let source = crate::harness::source(settings(&one_login)).unwrap();
+    assert!(is_whole(&read_by(&source).await.unwrap()));
+    assert_eq!(source.early_read_from(), None, "27 of 2,000");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,9 @@ use directory_sync::api::spec::OneLoginAttribute;
 use directory_sync::directory::{AccountState, ExternalId};
 use directory_sync::source::one_login::OneLoginSource;
 use directory_sync::source::{LeaverCheck, Source, WatchEnd};
-use directory_sync_testing::{Told, sweep_leaver_check, sweep_watch};
+use directory_sync_testing::{Told, read_all, sweep_leaver_check, sweep_watch};
 use jiff::Timestamp;
+use simulators::fault::{Fault, Way};
 use simulators::one_login::{Config, PageMax, Search, SimulatedOneLogin, UserSeed};
 
 use crate::harness::*;
@@ -229,4 +230,213 @@ async fn whoever_leaves_while_the_watch_is_lost_is_named_by_the_next() {
             .to_string()
     };
     sweep_watch(&source(setup).unwrap(), account.faults(), leave).await;
+}
+
+/// An account with people `u0` to `u11`, and their ids.
+async fn twelve(config: Config) -> (SimulatedOneLogin, Vec<u64>) {
+    let account = account_with(config).await;
+    let ids = (0..12).map(|number| account.user(UserSeed::new(&format!("u{number}@example.com"))));
+    let ids = ids.collect();
+    (account, ids)
+}
+
+fn changed(number: usize, id: u64) -> UserSeed {
+    let now = Timestamp::now().to_string();
+    let user = UserSeed::new(&format!("u{number}@example.com")).id(id);
+    user.with("updated_at", now.as_str())
+}
+
+async fn soon() {
+    tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_no_signal_and_neither_is_an_account_that_was_disabled_before() {
+    let (account, ids) = twelve(Config::default()).await;
+    account.user(changed(1, ids[1]).with("status", 2));
+    account.user(changed(2, ids[2]).with("status", 2));
+    let mut setup = quick(&account);
+    setup.settings.poll_interval = Duration::from_millis(50);
+    let (source, told) = (source(setup).unwrap(), Told::default());
+    let began = Timestamp::now();
+    read_all(&source).await.unwrap();
+    let then = async {
+        told.watching().await;
+        account.user(changed(0, ids[0]).with("comment", "has logged in"));
+        account.user(
+            changed(1, ids[1])
+                .with("status", 2)
+                .with("comment", "again"),
+        );
+        let stranger = changed(20, 4_000_020).with("status", 2);
+        account.user(stranger);
+        soon().await;
+        assert_eq!(told.hints(), [], "nothing that matters to a run");
+        account.user(changed(3, ids[3]).with("status", 2));
+        soon().await;
+        assert_eq!(told.leavers(), [Some(ids[3].to_string())], "once");
+        account.user(changed(2, ids[2]));
+        soon().await;
+        assert_eq!(told.leavers()[1..], [None], "a run gives access back");
+        account.user(changed(4, ids[4]).with("email", "other@example.com"));
+        account.user(changed(21, 4_000_021));
+        soon().await;
+        assert_eq!(
+            told.leavers()[2..],
+            [None, None],
+            "another address, and somebody new"
+        );
+        // A run that read before somebody left says nothing of that.
+        account.user(changed(3, ids[3]));
+        soon().await;
+        read_all(&source).await.unwrap();
+        account.user(changed(3, ids[3]).with("status", 2));
+        soon().await;
+        let back_and_gone = [None, Some(ids[3].to_string())];
+        assert_eq!(told.leavers()[4..], back_and_gone);
+    };
+    tokio::select! {
+        end = source.watch(began, &told) => panic!("the watch ended: {end:?}"),
+        () = then => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_on_several_pages_are_all_told_and_more_than_that_wake_a_run() {
+    let (account, ids) = twelve(Config {
+        page_max: PageMax::all(1),
+        ..Config::default()
+    })
+    .await;
+    let mut setup = quick(&account);
+    setup.settings.poll_interval = Duration::from_millis(50);
+    let (source, told) = (source(setup).unwrap(), Told::default());
+    let began = Timestamp::now();
+    read_all(&source).await.unwrap();
+    for (number, &id) in ids.iter().enumerate().take(8) {
+        account.user(changed(number, id).with("status", 2));
+    }
+    tokio::select! {
+        end = source.watch(began, &told) => panic!("the watch ended: {end:?}"),
+        () = told.watching() => {}
+    }
+    let named: Vec<_> = ids[..8].iter().map(|id| Some(id.to_string())).collect();
+    assert_eq!(told.leavers(), named);
+    for (number, &id) in ids.iter().enumerate().skip(8) {
+        account.user(changed(number, id).with("status", 2));
+    }
+    let told = Told::default();
+    tokio::select! {
+        end = source.watch(began, &told) => panic!("the watch ended: {end:?}"),
+        () = told.watching() => {}
+    }
+    assert!(told.leavers().contains(&None), "{:?}", told.leavers());
+}
+
+fn parsed(ids: &[u64]) -> Vec<ExternalId> {
+    let ids = ids.iter().map(|id| ExternalId::parse(&id.to_string()));
+    ids.collect::<Result<_, _>>().unwrap()
+}
+
+/// Who certainly left, by number.
+async fn certain(source: &OneLoginSource, ids: &[u64]) -> Vec<usize> {
+    let checked = source.check_leavers(&parsed(ids)).await.unwrap();
+    assert_eq!(checked.len(), ids.len());
+    let left = checked.iter().enumerate().filter_map(|(number, one)| {
+        let LeaverCheck::Left(user) = one else {
+            return None;
+        };
+        assert_eq!(user.id.as_str(), ids[number].to_string());
+        assert_eq!(user.state, AccountState::Disabled);
+        Some(number)
+    });
+    left.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_leave_are_certain_by_one_list_but_for_those_who_have_a_twin() {
+    let (account, ids) = twelve(Config::default()).await;
+    // One that was there before, under an address that isn't read from the email.
+    let twin = account.user(UserSeed::named("U9@example.com"));
+    let source = source(quick(&account)).unwrap();
+    read_all(&source).await.unwrap();
+    for (number, &id) in ids.iter().enumerate().skip(2) {
+        account.user(changed(number, id).with("status", 2));
+    }
+    let leavers = &ids[2..];
+    let before = asked(&account, USERS);
+    let all_but_the_twin = certain(&source, &leavers[..7]).await;
+    assert_eq!(all_but_the_twin, [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(asked(&account, USERS) - before, 1, "one request for all");
+    assert_eq!(certain(&source, leavers).await, [0, 1, 2, 3, 4, 5, 6, 8, 9]);
+    account.delete_user(twin);
+    assert_eq!(certain(&source, leavers).await.len(), 10, "asked for alone");
+    // One that came since, in another case.
+    let new = account.user(changed(30, 4_000_030).with("email", "U5@Example.com"));
+    assert_eq!(certain(&source, leavers).await, [0, 1, 2, 4, 5, 6, 7, 8, 9]);
+    account.delete_user(new);
+    // Whoever may be used again, and whoever has another address by now that isn't theirs alone.
+    account.user(changed(2, ids[2]));
+    account.user(
+        changed(3, ids[3])
+            .with("status", 2)
+            .with("email", "u0@example.com"),
+    );
+    assert_eq!(certain(&source, leavers).await, [2, 3, 4, 5, 6, 7, 8, 9]);
+    // Where the list holds what wasn't asked for, each is asked for alone.
+    account.set_search(Search {
+        unknown: vec!["updated_since".to_owned()],
+        ..Search::default()
+    });
+    let before = asked(&account, USERS);
+    assert_eq!(certain(&source, leavers).await, [2, 3, 4, 5, 6, 7, 8, 9]);
+    assert!(asked(&account, USERS) - before > 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_listed_in_part_makes_nobody_certain() {
+    let (account, ids) = twelve(Config {
+        page_max: PageMax::all(2),
+        ..Config::default()
+    })
+    .await;
+    let source = source(quick(&account)).unwrap();
+    read_all(&source).await.unwrap();
+    for (number, &id) in ids.iter().enumerate() {
+        account.user(changed(number, id).with("status", 2));
+    }
+    // The twin of the first is on a page that isn't looked at any more.
+    let twin = account.user(changed(31, 4_000_031).with("email", "U0@example.com"));
+    let found = certain(&source, &ids[..4]).await;
+    assert_eq!(found, [1, 2, 3], "asked for alone");
+    account.delete_user(twin);
+    // Whoever goes while the list is read moves all others up.
+    let pages = asked(&account, USERS);
+    account.delete_user_after(USERS, pages + 1, ids[11]);
+    assert_eq!(certain(&source, &ids[..3]).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_request_fails_none_of_many_is_certain() {
+    let (account, ids) = twelve(Config {
+        rate_limit: None,
+        ..Config::default()
+    })
+    .await;
+    let source = source(quick(&account)).unwrap();
+    read_all(&source).await.unwrap();
+    for (number, &id) in ids.iter().enumerate() {
+        account.user(changed(number, id).with("status", 2));
+    }
+    let ids = parsed(&ids);
+    for way in Way::ALL {
+        account.faults().clear();
+        account.faults().inject(Fault::new(way).from_then_on());
+        let checked = source.check_leavers(&ids).await;
+        let nobody = checked.is_err()
+            || checked.is_ok_and(|all| !all.iter().any(|one| matches!(one, LeaverCheck::Left(_))));
+        assert!(nobody && account.faults().fired() > 0, "{way:?}");
+    }
+    account.faults().clear();
+    assert_eq!(source.check_leavers(&ids).await.unwrap().len(), 12);
 }

@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+mod account_watches;
 pub mod active_directory;
 pub mod checks;
 pub mod entra_id;
@@ -21,6 +22,7 @@ mod watch;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 // The crates below, by the names of their rooms.
@@ -106,6 +108,29 @@ pub trait Source: Send + Sync {
         Box::pin(async { Ok(LeaverCheck::Uncertain(why.to_owned())) })
     }
 
+    /// The same of several people, in their order.
+    ///
+    /// # Errors
+    /// When the directory can't be asked about one of them.
+    fn check_leavers<'a>(
+        &'a self,
+        ids: &'a [ExternalId],
+    ) -> BoxFuture<'a, Result<Vec<LeaverCheck>, SourceError>> {
+        Box::pin(async move {
+            let mut checked = vec![];
+            for id in ids {
+                checked.push(self.check_leaver(id).await?);
+            }
+            Ok(checked)
+        })
+    }
+
+    /// From when on a whole read may begin that isn't due yet, where the vendor's limit is so small that the reads that
+    /// are due need what is left of it; `None` where it may begin now.
+    fn early_read_from(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Notices changes between reads and tells `observer` of them, until the watch is lost: then somebody
     /// begins another. `since` is when the last read began: where the directory can't say that nothing
     /// changed since then, the watch begins with a hint. Sends at most four requests a minute.
@@ -137,6 +162,18 @@ pub trait Source: Send + Sync {
 
     /// The directory in a few words for a person, without credentials: `ldaps://ldap.example.com`.
     fn describe(&self) -> String;
+}
+
+/// People of whom a vendor's API is asked at once.
+const LEAVERS_AT_ONCE: usize = 4;
+
+/// Has `source` check each of these people alone, some of them at once. For APIs that take requests side by side.
+pub(crate) fn check_side_by_side<'a>(
+    source: &'a dyn Source,
+    ids: &'a [ExternalId],
+) -> BoxFuture<'a, Result<Vec<LeaverCheck>, SourceError>> {
+    let checks = stream::iter(ids).map(|id| source.check_leaver(id));
+    Box::pin(checks.buffered(LEAVERS_AT_ONCE).try_collect())
 }
 
 /// What a read found.

@@ -8,7 +8,7 @@ mod window;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct LimitRules {
     /// The limit that holds, and for how long from the first request on, where the headers say
     /// nothing. `None`: there is none then.
     pub default_limit: Option<(u32, Duration)>,
+    /// So many percent of our share whole reads leave to requests that somebody's leaving depends on.
+    pub spared: u8,
 }
 
 /// What an answer's headers say of a window.
@@ -61,10 +63,18 @@ pub struct AccountLimits {
     share: Share,
     /// Until when a request waits, in seconds since 1970.
     waits_until: Arc<AtomicI64>,
+    /// Requests that were let through.
+    sent: Arc<AtomicU32>,
 }
 
 #[derive(Debug, Default)]
 struct Account(Mutex<HashMap<&'static str, Arc<Windows>>>);
+
+impl Account {
+    fn lock(&self) -> MutexGuard<'_, HashMap<&'static str, Arc<Windows>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl AccountLimits {
     /// The limits of the account at `address`, of which `share` percent are used at most.
@@ -84,10 +94,12 @@ impl AccountLimits {
                 spares: false,
             },
             waits_until: Arc::default(),
+            sent: Arc::default(),
         }
     }
 
-    /// The same for whole lists: a tenth of the share is left to requests that somebody's leaving depends on.
+    /// The same for whole lists: a part of the share is left to requests that somebody's leaving depends on
+    /// ([`LimitRules::spared`]).
     #[must_use]
     pub fn sparing(&self) -> Self {
         Self {
@@ -96,17 +108,30 @@ impl AccountLimits {
                 ..self.share
             },
             waits_until: Arc::default(),
+            sent: Arc::default(),
             ..self.clone()
         }
     }
 
+    /// Requests that were let through, other clones of this one included.
+    pub fn sent(&self) -> u32 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// From when on `requests` of `bucket` may go that could wait, so that what else is to come in the window has room:
+    /// a quarter of the share at once, and all of it by the end of the window. `None`: now, also where the length of
+    /// windows isn't known.
+    pub fn room_for(&self, bucket: &'static str, requests: u32) -> Option<Timestamp> {
+        let buckets = self.account.lock();
+        let windows = buckets.get(bucket)?;
+        let now = Instant::now();
+        let until = windows.lock().room_for(now, self.share, requests)?;
+        Timestamp::now().checked_add(until - now).ok()
+    }
+
     /// What paces the requests that the vendor counts together as `bucket`.
     pub fn bucket(&self, bucket: &'static str) -> Arc<dyn RateLimit> {
-        let mut buckets = self
-            .account
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.account.lock();
         let windows = buckets
             .entry(bucket)
             .or_insert_with(|| Arc::new(Windows::new(self.rules)));
@@ -178,7 +203,10 @@ impl RateLimit for AccountLimiter {
                 let now = Instant::now();
                 let verdict = windows.lock().verdict(now, self.limits.share);
                 let until = match verdict {
-                    Verdict::Go => return,
+                    Verdict::Go => {
+                        self.limits.sent.fetch_add(1, Ordering::Relaxed);
+                        return;
+                    }
                     Verdict::Probing(until) => until,
                     Verdict::Spent(until) => {
                         self.log_wait(until, now);

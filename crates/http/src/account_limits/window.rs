@@ -13,6 +13,9 @@ use super::{LimitRules, WindowHeaders};
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A request without an answer for so long never gets one.
 const LOST_AFTER: Duration = Duration::from_secs(120);
+/// So much of our share is there at the beginning of a window for what could wait, and the rest comes evenly until its
+/// end.
+const AT_ONCE: f64 = 0.25;
 /// After a refusal that names a limit of nothing, by which Okta says that too many requests are
 /// under way at once, nothing is sent for so long.
 const CONCURRENCY_PAUSE: Duration = Duration::from_secs(1);
@@ -51,8 +54,21 @@ struct Window {
 pub(super) struct Share {
     /// Of the whole limit, at most.
     pub percent: u8,
-    /// The last tenth of that is left to others of this process, also where other clients have used the rest.
+    /// The last of that ([`LimitRules::spared`]) is left to others of this process, also where other clients have
+    /// used the rest.
     pub spares: bool,
+}
+
+impl Share {
+    /// How many requests of a window are allowed, and how many of these are left to others.
+    fn of(self, window: &Window, rules: &LimitRules) -> (u64, u64) {
+        let allowed = u64::from(window.limit) * u64::from(self.percent) / 100;
+        let spared = match self.spares {
+            true => allowed * u64::from(rules.spared) / 100,
+            false => 0,
+        };
+        (allowed, spared)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -93,8 +109,7 @@ impl State {
         let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
         match self.window.as_ref().filter(|window| window.ends > now) {
             Some(window) => {
-                let allowed = u64::from(window.limit) * u64::from(share.percent) / 100;
-                let spared = if share.spares { allowed / 10 } else { 0 };
+                let (allowed, spared) = share.of(window, self.rules);
                 let in_flight = u64::from(in_flight);
                 let used = u64::from(window.answered) + in_flight;
                 // However small the share, one request in a window goes.
@@ -114,6 +129,21 @@ impl State {
         }
         self.in_flight.push_back(now);
         Verdict::Go
+    }
+
+    /// When so many requests that could wait have room beside those that are to come in the window; `None`: now.
+    pub(super) fn room_for(&self, now: Instant, share: Share, requests: u32) -> Option<Instant> {
+        let (_, length) = self.rules.default_limit?;
+        let window = self.window.as_ref().filter(|window| window.ends > now)?;
+        let (allowed, spared) = share.of(window, self.rules);
+        let used = u64::from(window.answered) + self.in_flight.len() as u64;
+        let needed = (used + u64::from(requests)) as f64 / (allowed - spared).max(1) as f64;
+        if needed <= AT_ONCE {
+            return None;
+        }
+        let passed = (needed - AT_ONCE) / (1.0 - AT_ONCE);
+        let left = length.mul_f64((1.0 - passed).max(0.0));
+        Some(window.ends - left.min(window.ends - now)).filter(|from| *from > now)
     }
 
     pub(super) fn answered(
@@ -216,6 +246,7 @@ mod tests {
         longest_window: Duration::from_secs(180),
         same_within: 0,
         default_limit: None,
+        spared: 10,
     };
 
     const SUPPOSED: LimitRules = LimitRules {
@@ -310,6 +341,40 @@ mod tests {
         state.answered(now, StatusCode::OK, headers(100, 8, 100, 30));
         assert_eq!(go_sparing(&mut state, now), 3);
         assert_eq!(go_on(&mut state, now), 5);
+    }
+
+    #[test]
+    fn what_could_wait_has_room_beside_what_is_to_come_in_the_window() {
+        let sparing = Share {
+            spares: true,
+            ..HALF
+        };
+        let (mut state, began) = (State::new(&SUPPOSED), Instant::now());
+        assert_eq!(
+            state.room_for(began, sparing, 300),
+            None,
+            "nothing is known"
+        );
+        go_on(&mut state, began);
+        // Half of it, less a tenth for others: 900 of 2,000.
+        state.answered(began, StatusCode::OK, headers(2_000, 1_999, 100, 3_600));
+        assert_eq!(
+            state.room_for(began, sparing, 224),
+            None,
+            "a quarter, at once"
+        );
+        let half = state.room_for(began, sparing, 562).unwrap();
+        let passed = (half - began).as_secs();
+        assert!((1_795..=1_805).contains(&passed), "{passed}");
+        assert_eq!(state.room_for(half, sparing, 562), None);
+        for _ in 0..600 {
+            assert_eq!(state.verdict(began, sparing), Verdict::Go);
+        }
+        let later = state.room_for(half, sparing, 250).unwrap();
+        assert!(later > half && later < began + 3_600 * SECOND);
+        let end = state.room_for(half, sparing, 562);
+        assert_eq!(end, Some(began + 3_600 * SECOND), "the next window has it");
+        assert_eq!(State::new(&FROM_HEADERS).room_for(began, sparing, 1), None);
     }
 
     #[test]

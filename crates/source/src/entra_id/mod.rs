@@ -33,7 +33,8 @@ use jiff::Timestamp;
 use crate::directory::{ExternalId, Lookup};
 use crate::http::{ApiError, Credential, Expiry, Validity};
 use crate::{
-    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd,
+    WatchObserver, check_side_by_side,
 };
 
 use changes::DeltaState;
@@ -128,6 +129,13 @@ impl Source for EntraIdSource {
         check
             .map(|checked| checked.map_err(SourceError::from))
             .boxed()
+    }
+
+    fn check_leavers<'a>(
+        &'a self,
+        ids: &'a [ExternalId],
+    ) -> BoxFuture<'a, Result<Vec<LeaverCheck>, SourceError>> {
+        check_side_by_side(self, ids)
     }
 
     fn watch<'a>(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Url};
 
+use crate::account_watches::AccountWatch;
 use crate::http::{RateLimiter, Window};
 
 /// Google counts 2,400 queries a minute for each user of a project (Directory API, "Limits and
@@ -26,4 +27,9 @@ pub fn shared(base: &Url, account: &str, requests_per_minute: u32) -> Arc<RateLi
     let limiter = Arc::new(RateLimiter::unlimited().with(Method::GET, [window]));
     known.insert(key, Arc::downgrade(&limiter));
     limiter
+}
+
+/// Joins the watches that read as this account.
+pub fn join_watches(base: &Url, account: &str) -> AccountWatch {
+    AccountWatch::join("Google", format!("{base} {account}"))
 }

@@ -32,7 +32,8 @@ use crate::directory::{ExternalId, Lookup};
 use crate::http::ApiError;
 use crate::text::sanitize;
 use crate::{
-    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd,
+    WatchObserver, check_side_by_side,
 };
 
 use api::Api;
@@ -105,6 +106,13 @@ impl Source for GoogleWorkspaceSource {
             }
         };
         read.boxed()
+    }
+
+    fn check_leavers<'a>(
+        &'a self,
+        ids: &'a [ExternalId],
+    ) -> BoxFuture<'a, Result<Vec<LeaverCheck>, SourceError>> {
+        check_side_by_side(self, ids)
     }
 
     fn watch<'a>(

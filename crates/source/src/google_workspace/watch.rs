@@ -7,10 +7,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::api::{Api, List};
 use super::known::{Gone, KnownPeople};
+use super::limit;
 use super::settings::{GoogleWorkspaceSettings, UserSettings};
 use super::users::{deleted_lists, search_lists};
 use super::wire::DeletedUser;
@@ -20,6 +21,13 @@ use crate::{Hint, SourceError, WatchEnd, WatchMethod, WatchObserver};
 
 /// A look counts as so many requests at least: where lists are short, it takes one for each.
 const LEAST: u32 = 3;
+/// After a look that found somebody who seems to have left, whoever leaves with them is found sooner: a request
+/// counts as a part of one, but not as less than two in all.
+const SOON: (u32, u32) = (5, 2);
+/// A watch sends so many requests a minute.
+const EACH: u32 = 4;
+/// All watches of an account together send one of so many that it may send.
+const PART_OF_QUOTA: u32 = 10;
 /// Where they would be looked at more rarely than this, the scheduled runs are as good.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
 
@@ -81,21 +89,39 @@ impl Watch<'_> {
             // What was there at the last read isn't known any more.
             self.observer.changed(Hint::default());
         }
+        let base = &self.settings.addresses.directory;
+        let all = limit::join_watches(base, self.api.account.acts_as());
+        let quota = self.settings.requests_per_minute;
         let mut is_watching = false;
         loop {
+            let began = Instant::now();
             let look = self.look(before.as_ref()).await?;
             let every = self.settings.poll_interval * look.requests.max(LEAST);
             if every > LONGEST {
                 return Err(End::TooLong);
             }
+            let slower_by = all.slower_by(EACH, quota / PART_OF_QUOTA);
+            let wait = self.wait_after(&look) * slower_by;
             for hint in look.hints {
                 self.observer.changed(hint);
             }
             before = Some(look.gone);
             if !std::mem::replace(&mut is_watching, true) {
-                self.observer.watching(WatchMethod::Poll(every));
+                self.observer.watching(WatchMethod::Poll(every * slower_by));
             }
-            sleep(every).await;
+            // From look to look: whoever leaves right after one waits no longer than that.
+            sleep_until(began + wait).await;
+        }
+    }
+
+    /// From the beginning of this look to that of the next.
+    fn wait_after(&self, look: &Look) -> Duration {
+        let interval = self.settings.poll_interval;
+        let every = interval * look.requests.max(LEAST);
+        let (part, least) = SOON;
+        match look.hints.is_empty() {
+            true => every,
+            false => every.min(interval * look.requests.div_ceil(part).max(least)),
         }
     }
 

@@ -37,6 +37,7 @@ pub static RULES: LimitRules = LimitRules {
     longest_window: Duration::from_secs(180),
     same_within: 0,
     default_limit: None,
+    spared: 10,
 };
 
 fn window_of(headers: &HeaderMap) -> Option<WindowHeaders> {

@@ -27,7 +27,7 @@ use crate::directory::{ExternalId, Lookup};
 use crate::http::ApiError;
 use crate::{
     LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd,
-    WatchObserver, with_wait_reporting,
+    WatchObserver, check_side_by_side, with_wait_reporting,
 };
 
 pub use memberships::MembershipCacheSettings;
@@ -89,6 +89,13 @@ impl Source for OktaSource {
         check
             .map(|checked| checked.map_err(SourceError::from))
             .boxed()
+    }
+
+    fn check_leavers<'a>(
+        &'a self,
+        ids: &'a [ExternalId],
+    ) -> BoxFuture<'a, Result<Vec<LeaverCheck>, SourceError>> {
+        check_side_by_side(self, ids)
     }
 
     fn watch<'a>(

@@ -2,12 +2,16 @@
 //!
 //! `spec` checks what a manifest says, `pages` sends requests and follows pages, `limit` reads the
 //! rate limit from headers, `token` authenticates, `people` turns an account into a person, `read`
-//! turns lists into a directory, `watch` notices changes between two reads, `leaver` reads one person alone, `check`
-//! tries each step that a read needs.
+//! turns lists into a directory, `known` is what the last one saw, `changes` lists what has changed since, by which
+//! `watch` notices changes between two reads, `leaver` reads one person alone and `leavers` many, `check` tries each
+//! step that a read needs.
 
+mod changes;
 mod check;
 mod error;
+mod known;
 mod leaver;
+mod leavers;
 mod limit;
 mod look_up;
 mod pages;
@@ -18,6 +22,8 @@ mod spec;
 mod token;
 mod watch;
 mod wire;
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -30,6 +36,8 @@ use crate::{
     WatchObserver, with_wait_reporting,
 };
 
+use known::KnownPeople;
+use limit::REQUESTS;
 use pages::Account;
 pub use settings::{Credentials, InvalidSettings, OneLoginSettings};
 
@@ -40,6 +48,10 @@ pub struct OneLoginSource {
     account: Account,
     /// The same for whole reads.
     whole: Account,
+    /// Who the last read saw.
+    known: KnownPeople,
+    /// Requests that it took.
+    cost: AtomicU32,
 }
 
 impl OneLoginSource {
@@ -53,6 +65,8 @@ impl OneLoginSource {
             settings,
             whole: account.for_whole_reads(),
             account,
+            known: KnownPeople::default(),
+            cost: AtomicU32::new(0),
         })
     }
 }
@@ -64,9 +78,13 @@ impl Source for OneLoginSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            let read = read::read(&self.whole, &self.settings, progress);
+            let before = self.whole.limits.sent();
+            let read = read::read(&self.whole, &self.settings, &self.known, progress);
+            let directory = with_wait_reporting(progress, &self.whole.limits, read).await?;
+            let cost = self.whole.limits.sent().wrapping_sub(before);
+            self.cost.store(cost, Ordering::Relaxed);
             Ok(Reading::Full {
-                directory: with_wait_reporting(progress, &self.whole.limits, read).await?,
+                directory,
                 version: None,
             })
         };
@@ -78,7 +96,12 @@ impl Source for OneLoginSource {
         since: Timestamp,
         observer: &'a dyn WatchObserver,
     ) -> BoxFuture<'a, WatchEnd> {
-        watch::watch(&self.account, &self.settings, since, observer).boxed()
+        watch::watch(&self.account, &self.settings, &self.known, since, observer).boxed()
+    }
+
+    fn early_read_from(&self) -> Option<Timestamp> {
+        let cost = self.cost.load(Ordering::Relaxed);
+        self.whole.limits.room_for(REQUESTS, cost)
     }
 
     fn check_leaver<'a>(
@@ -86,6 +109,17 @@ impl Source for OneLoginSource {
         id: &'a ExternalId,
     ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
         async move { Ok(leaver::check(&self.account, &self.settings, id).await?) }.boxed()
+    }
+
+    fn check_leavers<'a>(
+        &'a self,
+        ids: &'a [ExternalId],
+    ) -> BoxFuture<'a, Result<Vec<LeaverCheck>, SourceError>> {
+        async move {
+            let check = leavers::check(&self.account, &self.settings, &self.known, ids);
+            Ok(check.await?)
+        }
+        .boxed()
     }
 
     fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Lookup, SourceError>> {

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
@@ -13,9 +14,11 @@ use super::limit::{REQUESTS, RULES};
 use super::settings::{Credentials, InvalidSettings, OneLoginSettings};
 use super::token::ApiCredentials;
 use super::wire::{Entry, Envelope};
+use crate::account_watches::AccountWatch;
 use crate::http::process_limits::{BoundedList, ListLength};
 use crate::http::{
     AccountLimits, ApiClient, ApiError, Call, HttpError, RateLimiter, Redactor, TokenCache,
+    written_at,
 };
 
 /// A page of a thousand people with large profiles stays below; anything larger is no page.
@@ -37,8 +40,12 @@ pub(super) struct Account {
     remote: ApiClient,
     pub tokens: Arc<TokenCache>,
     pub limits: AccountLimits,
+    /// Its address, and the credentials.
+    address: String,
     /// Large pages were refused.
     modest: AtomicBool,
+    /// By how many milliseconds OneLogin's clock was behind ours at most.
+    behind: AtomicI64,
 }
 
 /// A list to read.
@@ -71,6 +78,28 @@ pub(super) struct Page<T> {
     pub next: Option<String>,
     /// Entries on all pages together, where the answer says so.
     pub total: Option<usize>,
+}
+
+/// The first pages of a list.
+pub(super) struct FirstPages<T> {
+    pub entries: Vec<T>,
+    pub extent: Extent,
+    /// Not after the list was begun, by OneLogin's clock and by ours.
+    pub began: Timestamp,
+    pub pages: u32,
+}
+
+/// How much of a list the first pages are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// It has more pages.
+    Longer,
+    /// It changed meanwhile: somebody may be missing.
+    Moved,
+    /// It has what wasn't asked for: OneLogin passed over a parameter.
+    PassedOver,
 }
 
 /// Why a list wasn't read.
@@ -127,8 +156,21 @@ impl Account {
             },
             tokens,
             limits,
+            address,
             modest: AtomicBool::new(false),
+            behind: AtomicI64::new(0),
         })
+    }
+
+    /// The same moment by OneLogin's clock, or an earlier one.
+    pub fn by_its_clock(&self, time: Timestamp) -> Timestamp {
+        let behind = SignedDuration::from_millis(self.behind.load(Ordering::Relaxed));
+        time.saturating_sub(behind).unwrap_or(time)
+    }
+
+    /// Joins the watches of this account.
+    pub fn join_watches(&self) -> AccountWatch {
+        AccountWatch::join(RULES.vendor, self.address.clone())
     }
 
     /// For whole reads, which leave some of the limit to requests about one person.
@@ -142,7 +184,9 @@ impl Account {
             },
             tokens: self.tokens.clone(),
             limits,
+            address: self.address.clone(),
             modest: AtomicBool::new(false),
+            behind: AtomicI64::new(0),
         }
     }
 
@@ -178,6 +222,53 @@ impl Account {
             "it was read three times, and each time the number of its entries changed or wasn't \
              the number that came; try again when fewer changes are made",
         ))
+    }
+
+    /// Reads up to `most` pages of a list, once, as long as they hold what `is_asked` for.
+    ///
+    /// # Errors
+    /// When a page fails.
+    pub async fn read_first<T>(
+        &self,
+        list: &List,
+        most: u32,
+        is_asked: impl Fn(&T) -> bool,
+    ) -> Result<FirstPages<T>, ListError>
+    where
+        T: Entry + DeserializeOwned + Send + 'static,
+    {
+        let asked = Timestamp::now();
+        let (size, mut page) = self.first::<T>(list).await?;
+        let mut read = FirstPages {
+            entries: vec![],
+            extent: Extent::Whole,
+            began: self.by_its_clock(asked),
+            pages: 1,
+        };
+        let total = page.total;
+        loop {
+            let fits = page.entries.iter().all(&is_asked);
+            read.entries.append(&mut page.entries);
+            read.extent = match page.next {
+                _ if !fits => Extent::PassedOver,
+                _ if page.total != total => Extent::Moved,
+                Some(_) if read.pages == most => Extent::Longer,
+                Some(cursor) => {
+                    page = self.page(list, Some(&cursor), size).await?;
+                    read.pages += 1;
+                    continue;
+                }
+                None => {
+                    let ids: HashSet<u64> = read.entries.iter().map(Entry::id).collect();
+                    let came = read.entries.len();
+                    match ids.len() == came && total.is_none_or(|total| total == came) {
+                        true => Extent::Whole,
+                        false => Extent::Moved,
+                    }
+                }
+            };
+            return Ok(read);
+        }
     }
 
     /// One attempt; `None` where the list isn't one and the same from the first page to the last.
@@ -255,6 +346,9 @@ impl Account {
             Version::Two => {
                 let answer = self.remote.json_with_headers(&call, PAGE_BYTES).await;
                 let (headers, BoundedList(entries)) = answer.map_err(ListError::Http)?;
+                let behind =
+                    Timestamp::now().as_millisecond() - written_at(&headers).as_millisecond();
+                self.behind.fetch_max(behind, Ordering::Relaxed);
                 let next = text(&headers, "after-cursor").filter(|cursor| !cursor.is_empty());
                 if next.is_none() && PAGE_HEADERS.iter().all(|name| !headers.contains_key(*name)) {
                     return Err(self.incomplete(list, no_pagination));

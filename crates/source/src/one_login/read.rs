@@ -3,8 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 
 use super::error::{Purpose, is_gone};
+use super::known::{KnownPeople, Listed};
 use super::pages::{Account, List, ListError, Version};
 use super::people::{self, Person};
 use super::settings::OneLoginSettings;
@@ -28,11 +30,13 @@ type WithMembers = (Group, Vec<EntryKey>);
 pub(super) async fn read(
     account: &Account,
     settings: &OneLoginSettings,
+    known: &KnownPeople,
     progress: &ReadProgress,
 ) -> Result<Complete<Directory>, ApiError> {
+    let began = Timestamp::now();
     // Members get their keys as they come: each id is held once, however many roles name it.
     let keys = Mutex::new(DirectoryBuilder::new());
-    let people = read_people(account, settings, progress);
+    let people = read_people(account, settings, known, progress);
     let groups = async {
         match settings.groups {
             Some(OneLoginGroupsFrom::Roles) => read_roles(account, &keys, progress).await,
@@ -42,6 +46,8 @@ pub(super) async fn read(
     };
     let (people, groups) = tokio::try_join!(people, groups)?;
 
+    let (listed, people): (Vec<Listed>, Vec<Option<Person>>) = people.into_iter().unzip();
+    let people = people.into_iter().flatten();
     let mut builder = keys.into_inner().unwrap_or_else(PoisonError::into_inner);
     builder.account_rule("status or state", &settings.describe_states());
     for person in people {
@@ -58,6 +64,7 @@ pub(super) async fn read(
         let name = group.name.unwrap_or_default();
         builder.group(&[key], &group.id.to_string(), &name, members);
     }
+    known.note(listed, account.by_its_clock(began));
     Ok(builder.finish())
 }
 
@@ -89,15 +96,16 @@ fn group_key(builder: &mut DirectoryBuilder, id: u64) -> EntryKey {
 async fn read_people(
     account: &Account,
     settings: &OneLoginSettings,
+    known: &KnownPeople,
     progress: &ReadProgress,
-) -> Result<Vec<Person>, ApiError> {
+) -> Result<Vec<(Listed, Option<Person>)>, ApiError> {
     let list = people::list(settings);
+    let keep = |user| {
+        let (listed, person) = known.keep(settings, user);
+        Ok(Some((listed, person?)))
+    };
     account
-        .read(
-            &list,
-            |user| people::keep(settings, user),
-            |more| progress.add_users(more),
-        )
+        .read(&list, keep, |more| progress.add_users(more))
         .await
         .map_err(|error| error.into_failure(list.purpose))
 }
