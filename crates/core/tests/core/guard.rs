@@ -887,6 +887,16 @@ fn without_any_record_nobody_loses_access_to_an_organization_that_has_managed_me
             .describe()
             .contains("no record of earlier syncs")
     );
+    // Groups are access, too: whose loss is held keeps them.
+    let is_inside = |organization: &ModelOrganization, email: &str| {
+        let id = organization.by_email(email).id;
+        organization
+            .inside
+            .values()
+            .any(|inside| inside.contains(&id))
+    };
+    assert!(is_inside(&organization, "p0@example.com"));
+    assert!(!is_inside(&organization, "p1@example.com"), "disabled");
     // It isn't begun again, neither by the next run nor by one of another process.
     let bytes = run.ledger.to_bytes();
     run.ledger = Ledger::load(Some(&bytes), Some(&*run.ledger.digest()), NOON);
@@ -897,6 +907,8 @@ fn without_any_record_nobody_loses_access_to_an_organization_that_has_managed_me
             .held
             .is_none()
     );
+    let gone = |member: &Member| member.email.as_str() != "p0@example.com";
+    assert!(organization.content.members.iter().all(gone));
 
     // The first sync of all has nobody to lose.
     let mut run = first_record(0);

@@ -445,6 +445,11 @@ pub(super) fn weigh(plan: &Plan, policy: &Policy, ledger: &Ledger) -> Reasons {
                 until: ledger.careful_until(),
             };
             reasons.access = reasons.add(why);
+            // Whose access is held keeps the groups, too.
+            if let Some(by) = reasons.access {
+                let kept = losses.absent_without_access();
+                reasons.people.extend(kept.map(|id| ((*id).clone(), by)));
+            }
         }
     } else if careful && (absent > 0 || !losses.deleted.is_empty()) {
         let why = HeldBecause::UnknownHistory {
