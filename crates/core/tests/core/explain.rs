@@ -76,6 +76,40 @@ fn a_person_is_found_by_address_id_external_id_and_the_members_id() {
 }
 
 #[test]
+fn a_member_and_a_group_that_another_program_kept_by_their_dns_are_found_with_their_entries() {
+    let dn = "uid=ann,ou=people,dc=example";
+    let of_group = "cn=staff,ou=groups,dc=example";
+    let directory =
+        directory()
+            .entry(dn, "a1", "ann@example.com")
+            .group_entry(of_group, "s1", "Staff", &[dn]);
+    let organization = organization()
+        .member("UID=Ann,OU=People,DC=example", "ann.old@example.com")
+        .group(of_group, "All staff", &["ann.old@example.com"]);
+    for asked in ["ann.old@example.com", "ann@example.com", "a1"] {
+        let explanation = explain(&directory, &organization, asked);
+        let person = only(&explanation);
+        assert_eq!(person.scope.verdict, Verdict::InScope, "{asked}");
+        assert_eq!(person.members[0].linked, Linked::FormerId, "{asked}");
+        let [planned] = planned(person)[..] else {
+            panic!("{asked}: {person:?}");
+        };
+        assert!(!planned.contains("another person"), "{asked}: {planned}");
+        let text = explanation.to_text();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = text.contains("is the name (DN) of the entry");
+        assert!(told && !text.contains("not in the directory"), "{text}");
+    }
+    for asked in ["Staff", "All staff"] {
+        let explanation = explain(&directory, &organization, asked);
+        let [group] = explanation.groups.as_slice() else {
+            panic!("{asked}: {explanation:?}");
+        };
+        assert!(group.organization.is_some(), "{asked}: {group:?}");
+    }
+}
+
+#[test]
 fn the_rule_and_the_pattern_that_leave_somebody_out_are_named() {
     let mut policy = unlimited();
     policy.users.exclude = vec![Glob::new("guest-*"), Glob::new("SVC-*")];

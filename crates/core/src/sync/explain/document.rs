@@ -204,6 +204,8 @@ pub struct Member {
 pub enum Linked {
     /// The external ID: later runs find the member again, whatever the address.
     ExternalId,
+    /// The external ID is the name (DN) of the entry: another program kept the member under it.
+    FormerId,
     /// The address alone.
     Email,
     /// The address alone, and the external ID is another person's of the directory.

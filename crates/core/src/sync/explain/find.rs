@@ -345,7 +345,9 @@ impl Search<'_> {
                 let id = one.id.with_prefix(prefix).ok();
                 id.is_some() && id == group.external_id
             });
-            match theirs.and_then(|at| u32::try_from(at).ok()) {
+            let theirs = theirs.and_then(|at| u32::try_from(at).ok());
+            let former = || self.former_group(group.external_id.as_ref()?);
+            match theirs.or_else(former) {
                 Some(at) => groups.push(at),
                 None => own.push(group),
             }
@@ -368,7 +370,30 @@ impl Search<'_> {
             || evidence.is_some_and(|evidence| self.wanted.is_entry(&evidence.entry))
     }
 
-    /// The people of the directory whose member this is, by external ID or else by address.
+    /// Whose entry has this external ID for its name (DN): another program kept the member under it.
+    fn former_person(&self, external_id: &ExternalId) -> Option<u32> {
+        let Sides {
+            directory, policy, ..
+        } = self.sides;
+        let name = external_id
+            .as_str()
+            .strip_prefix(&*policy.external_id_prefix)?;
+        directory.former_ids.as_ref()?.find_person(name)
+    }
+
+    /// The same of a group.
+    fn former_group(&self, external_id: &ExternalId) -> Option<u32> {
+        let Sides {
+            directory, policy, ..
+        } = self.sides;
+        let name = external_id
+            .as_str()
+            .strip_prefix(&*policy.external_id_prefix)?;
+        directory.former_ids.as_ref()?.find_group(name)
+    }
+
+    /// The people of the directory whose member this is, by external ID, by the name of an entry, or else by
+    /// address.
     fn users_of(&self, member: &FoundMember) -> Vec<u32> {
         let Sides {
             directory, policy, ..
@@ -378,7 +403,8 @@ impl Search<'_> {
             let prefix = &*policy.external_id_prefix;
             let bare = external_id.as_str().strip_prefix(prefix);
             let by_id = users().find(|(user, _)| Some(user.id.as_str()) == bare);
-            if let Some((_, at)) = by_id {
+            let by_id = by_id.map(|(_, at)| at);
+            if let Some(at) = by_id.or_else(|| self.former_person(external_id)) {
                 return vec![at];
             }
         }
@@ -474,8 +500,17 @@ impl Search<'_> {
         let user = &directory.users[at as usize];
         let id = self.prefixed(Some(&user.id));
         let email = user.email.as_ref().ok();
+        let is_former = |external_id: &ExternalId| {
+            let bare = external_id
+                .as_str()
+                .strip_prefix(&*self.sides.policy.external_id_prefix);
+            let is_own = |user: &User| Some(user.id.as_str()) == bare;
+            self.former_person(external_id) == Some(at) && !directory.users.iter().any(is_own)
+        };
         let is_theirs = |member: &&FoundMember| {
-            id.is_some() && member.external_id == id || email == Some(&member.email)
+            id.is_some() && member.external_id == id
+                || email == Some(&member.email)
+                || member.external_id.as_ref().is_some_and(is_former)
         };
         let mut theirs: Vec<FoundMember> = members.iter().filter(is_theirs).cloned().collect();
         // Who has the ID comes before who has the address alone.
@@ -529,6 +564,14 @@ impl Search<'_> {
             let theirs = in_organization
                 .iter()
                 .find(|one| id.is_some() && one.external_id == id);
+            let former = || {
+                let mut all = in_organization.iter();
+                all.find(|one| {
+                    let id = one.external_id.as_ref();
+                    id.is_some_and(|id| self.former_group(id) == Some(at))
+                })
+            };
+            let theirs = theirs.or_else(former);
             FoundGroup {
                 organization: theirs.map(FoundOrganizationGroup::copied),
                 ..found_group(self.sides.directory, at)

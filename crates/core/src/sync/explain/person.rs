@@ -221,11 +221,21 @@ impl About<'_> {
         outside.filter_map(kept_out).collect()
     }
 
+    /// Whose entry has this external ID for its name (DN).
+    fn former_person(&self, id: &ExternalId) -> Option<u32> {
+        let decided = &self.context.decided;
+        let prefix = &decided.policy.external_id_prefix;
+        decided.roster.former_person(id, prefix)
+    }
+
     fn member(&self, member: &FoundMember, own: Option<&ExternalId>) -> Member {
         let of_directory = self.found.entry.is_some() || self.found.unidentified.is_some();
         let linked = match &member.external_id {
             Some(id) if Some(id) == own => Linked::ExternalId,
             Some(id) if self.context.decided.roster.by_id.contains_key(id) => Linked::AnotherPerson,
+            Some(id) if self.found.at.is_some() && self.former_person(id) == self.found.at => {
+                Linked::FormerId
+            }
             _ if of_directory => Linked::Email,
             _ => Linked::Nothing,
         };
@@ -300,6 +310,7 @@ fn summary(scope: &Scope, in_directory: bool, members: &[Member], next_run: &Nex
         [] => "not a member".to_owned(),
         [member] => match member.linked {
             Linked::ExternalId => format!("a member ({})", member.status),
+            Linked::FormerId => format!("a member by the name of the entry ({})", member.status),
             Linked::Email => format!("a member by address alone ({})", member.status),
             Linked::Nothing => format!("a member ({})", member.status),
             Linked::AnotherPerson => "another person's member has the address".to_owned(),

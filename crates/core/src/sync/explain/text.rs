@@ -275,6 +275,9 @@ fn member(member: &Member) -> Vec<String> {
     let external_id = member.external_id.as_deref();
     rows.push(match (member.linked, external_id) {
         (Linked::ExternalId, Some(id)) => format!("linked by the external ID {id}"),
+        (Linked::FormerId, Some(id)) => {
+            format!("the external ID {id} is the name (DN) of the entry")
+        }
         (Linked::Email, Some(id)) => {
             format!("the address is the same; the external ID is {id}, which is out of use")
         }
