@@ -12,6 +12,7 @@ use super::time::{ago, exact};
 use crate::api::status::{ChangeCounts, HeldRemovals, OrganizationStatus, ProblemStatus};
 use crate::problem::ProblemReason;
 use crate::sync::plan::OnboardingCounts;
+use crate::sync::render::new_ids;
 use crate::text::{one_line, sanitize};
 
 const BOLD: Style = Style::new().bold();
@@ -80,6 +81,9 @@ pub fn facts(resource: &Resource, now: Timestamp) -> Vec<(&'static str, String)>
         if let Some(recognized) = recognized(organization) {
             facts.push(("Recognized", recognized));
         }
+        if let Some(ids) = planned_ids(resource) {
+            facts.push(("New IDs", ids));
+        }
         if let Some(waiting) = waiting(organization) {
             facts.push(("Waiting", waiting));
         }
@@ -134,6 +138,23 @@ fn recognized(organization: &OrganizationStatus) -> Option<String> {
             count(recognized.not),
         )
     })
+}
+
+/// How many members a sync would give a new ID, and whether that is all it would do.
+fn planned_ids(resource: &Resource) -> Option<String> {
+    let status = &resource.status;
+    // Of a run that made changes, the history and the counts tell.
+    let changes = status.changes.as_ref().filter(|_| resource.is_preview())?;
+    let others = ChangeCounts {
+        linked: 0,
+        relinked: 0,
+        groups_relinked: 0,
+        groups_renamed: 0,
+        ..*changes
+    };
+    let alone = status.held_removals.is_none() && others == ChangeCounts::default();
+    let count = usize::try_from(changes.linked + changes.relinked).ok()?;
+    new_ids(count, alone)
 }
 
 fn sizes(organization: &OrganizationStatus) -> String {

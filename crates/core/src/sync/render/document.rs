@@ -685,22 +685,12 @@ impl<'a> PlanDocument<'a> {
         let count = kinds()
             .filter(|kind| matches!(kind, Some(Kind::Link | Kind::Relink)))
             .count();
-        if count == 0 {
-            return None;
-        }
-        let (members, get) = match count {
-            1 => (super::members(1), "gets"),
-            _ => (super::members(count), "get"),
-        };
         let keeps = |kind| {
             use Kind::{Link, Relink, RelinkGroup, RenameGroup};
             matches!(kind, Some(Link | Relink | RelinkGroup | RenameGroup))
         };
         let alone = self.held.is_empty() && kinds().all(keeps);
-        Some(match alone {
-            true => format!("{members} {get} a new ID; nobody loses or gains anything"),
-            false => format!("{members} {get} a new ID, which changes nobody's access"),
-        })
+        super::new_ids(count, alone)
     }
 
     pub(super) fn row<'b>(&'b self, entry: &'b Entry<'a>) -> Cow<'b, ChangeRow<'a>> {

@@ -90,6 +90,20 @@ fn members(count: usize) -> String {
     }
 }
 
+/// How many members get a new ID, and whether that is all that happens (`alone`); `None` where none does.
+pub fn new_ids(count: usize, alone: bool) -> Option<String> {
+    let get = match count {
+        0 => return None,
+        1 => "gets",
+        _ => "get",
+    };
+    let members = members(count);
+    Some(match alone {
+        true => format!("{members} {get} a new ID; nobody loses or gains anything"),
+        false => format!("{members} {get} a new ID, which changes nobody's access"),
+    })
+}
+
 /// What there is to say about a change beside whom it is about: why, on what evidence, what is special,
 /// and which limit holds it.
 fn details<'r>(row: &'r ChangeRow<'_>) -> Vec<Cow<'r, str>> {
