@@ -130,6 +130,19 @@ pub enum AdoptError {
         "{0} is there already, and nothing was written: choose another folder with --out, or remove it"
     )]
     Exists(PathBuf),
+    /// The manifests are about another kind of directory.
+    #[error(
+        "{path} syncs {kind}, and {object} reads another kind of directory: name the file that the resource was \
+         made of"
+    )]
+    OtherDirectory {
+        /// The connector's file.
+        path: PathBuf,
+        /// The kind of directory that the connector syncs.
+        kind: &'static str,
+        /// The resource.
+        object: String,
+    },
     /// The directory couldn't be read, or compared.
     #[error("nothing can be compared: {0}")]
     Compare(String),
@@ -154,7 +167,8 @@ pub async fn adopt(args: &AdoptArgs) -> Result<ExitCode, CliError> {
     let path = read::locate(args.from.as_deref())?;
     let connector = read::read(&path, args.organization.as_deref())?;
     if let Some(manifests) = &args.compare {
-        print(&compare::compare(&connector, &args.manifests(manifests)).await?)?;
+        let manifests = args.manifests(manifests);
+        print(&compare::compare(&connector, &manifests, args.all).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let made = make(&connector, &choices(args)?, args)?;

@@ -26,7 +26,7 @@ pub struct AdoptArgs {
     /// The namespace of what is written [default: none is written]
     #[arg(short, long)]
     pub namespace: Option<String>,
-    /// How Secrets are written: files, external-secrets or sops
+    /// The form of Secrets: files, external-secrets, sops
     #[arg(
         long,
         value_enum,
@@ -55,6 +55,9 @@ pub struct AdoptArgs {
     /// make of it beside what they make
     #[arg(long, value_name = "FILE|DIR")]
     pub compare: Option<PathBuf>,
+    /// With --compare: name everybody who differs, and not the first 20 alone
+    #[arg(long, requires = "compare")]
+    pub all: bool,
     /// The way back: write nothing; give members and groups the external IDs from before any sync of these
     /// manifests
     #[arg(long, value_name = "FILE|DIR", conflicts_with_all = ["compare", "from", "out"])]

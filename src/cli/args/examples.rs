@@ -110,8 +110,7 @@ Examples:
 
 Exit codes:
   0  written; what is missing is on stderr
-  1  something can't be taken over, and nothing was written; the reason is on
-     stderr";
+  1  something can't be taken over, and nothing was written; stderr says why";
 
 pub const OPERATOR: &str = "\
 Connects as kubectl does: with the pod's service account, or KUBECONFIG. Traces

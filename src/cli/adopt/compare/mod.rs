@@ -7,9 +7,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::AdoptError;
-use super::read::Connector;
+use super::read::{Connector, Kind};
+use crate::api::spec::SourceSpec;
 use crate::cli::args::ManifestArgs;
-use crate::cli::manifests::Manifests;
+use crate::cli::manifests::{Manifests, object_of};
 use crate::cli::output::note;
 use crate::cli::session::Session;
 use crate::complete::Complete;
@@ -17,17 +18,14 @@ use crate::directory::{Directory, Evidence, User};
 use crate::source::{ReadProgress, Reading};
 use crate::sync::policy::Policy;
 use crate::sync::resolve::resolve;
-use crate::sync::roster::{Eligibility, Person, Unusable};
+use crate::sync::roster::{Eligibility, GroupEligibility, Person, Unusable};
 use crate::text::sanitize;
 use rules::Rules;
 
-/// So many people or groups of a reason are named.
+/// So many people or groups of a reason are named, unless all are asked for.
 const NAMED_MAX: usize = 20;
 
 const DISABLED: &str = "the account is disabled: the connector takes it for active";
-const NESTED: &str =
-    "in a group in scope only through a nested group that the connector's filter leaves out";
-const NOT_THERE: &str = "the connector's settings leave them out";
 
 /// What differs.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,8 +36,10 @@ struct Comparison {
     only_connector: BTreeMap<String, BTreeSet<String>>,
     /// People by why they are here alone.
     only_here: BTreeMap<String, BTreeSet<String>>,
-    groups_only_connector: BTreeSet<String>,
-    groups_only_here: BTreeSet<String>,
+    /// Groups by why the connector alone has them.
+    groups_only_connector: BTreeMap<String, BTreeSet<String>>,
+    /// Groups by why they are here alone.
+    groups_only_here: BTreeMap<String, BTreeSet<String>>,
     /// Groups of both, by name: who is in them here alone, and there alone.
     members: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>,
     /// Emails that several people have whom the connector sends.
@@ -54,9 +54,13 @@ struct Counts {
 }
 
 /// Reads the directory that the manifests name and compares.
+///
+/// # Errors
+/// When the manifests can't be used, are about another kind of directory, or the directory can't be read.
 pub async fn compare(
     connector: &Connector,
     manifests: &ManifestArgs,
+    all: bool,
 ) -> Result<String, AdoptError> {
     let failed =
         |error: &dyn std::error::Error| AdoptError::Compare(crate::cli::output::explain(error));
@@ -64,15 +68,46 @@ pub async fn compare(
     note(&manifests.notes);
     let mut text = String::new();
     for resource in manifests.resources() {
+        let object = object_of(resource);
+        if !reads(&resource.spec.source, connector.kind) {
+            return Err(AdoptError::OtherDirectory {
+                path: connector.path.clone(),
+                kind: connector.kind.describe(),
+                object: object.to_string(),
+            });
+        }
         let session = Session::open(resource, &manifests).map_err(|error| failed(&error))?;
+        let ours = session.organization.organization_id().to_string();
+        if let Some(other) = connector
+            .organization
+            .as_ref()
+            .filter(|one| !one.eq_ignore_ascii_case(&ours))
+        {
+            note(&[format!(
+                "{} is about the organization {}, and {object} about {ours}: is it the right file?",
+                connector.path.display(),
+                sanitize(other),
+            )]);
+        }
         let read = session.source.read(None, &ReadProgress::default()).await;
         let Reading::Full { directory, .. } = read.map_err(|error| failed(&error))? else {
             continue;
         };
         let comparison = Comparison::of(&Rules::of(connector), directory, &session.policy);
-        text.push_str(&format!("{}\n{}", session.object, comparison?.to_text()));
+        text.push_str(&format!("{}\n{}", session.object, comparison?.to_text(all)));
     }
     Ok(text)
+}
+
+/// Whether a resource reads this kind of directory.
+fn reads(source: &SourceSpec, kind: Kind) -> bool {
+    match kind {
+        Kind::Ldap => source.ldap.is_some() || source.active_directory.is_some(),
+        Kind::EntraId => source.entra_id.is_some(),
+        Kind::GoogleWorkspace => source.google_workspace.is_some(),
+        Kind::Okta => source.okta.is_some(),
+        Kind::OneLogin => source.one_login.is_some(),
+    }
 }
 
 impl Comparison {
@@ -100,7 +135,7 @@ impl Comparison {
         let mut emails: BTreeMap<&str, usize> = BTreeMap::new();
         for (at, person) in roster.people.iter().enumerate() {
             let (there, here) = (
-                selected.people[at],
+                selected.sends(at),
                 person.eligibility == Eligibility::Active,
             );
             found.people.count(there, here);
@@ -111,13 +146,10 @@ impl Comparison {
                     found.only_connector.entry(why).or_default().insert(name());
                 }
                 (false, true) => {
-                    let lost = selected.lost_by_nesting.contains(&(at as u32));
-                    let why = if lost { NESTED } else { NOT_THERE };
-                    found
-                        .only_here
-                        .entry(why.to_owned())
-                        .or_default()
-                        .insert(name());
+                    if let Some(why) = selected.left_out(at) {
+                        let why = why.describe().to_owned();
+                        found.only_here.entry(why).or_default().insert(name());
+                    }
                 }
                 _ => {}
             }
@@ -140,17 +172,21 @@ impl Comparison {
             let name = sanitize(name);
             match (there, here) {
                 (Some(_), None) => {
-                    found.groups_only_connector.insert(name);
+                    let why =
+                        why_no_group_here(id.as_ref().and_then(|id| roster.other_groups.get(id)));
+                    let groups = &mut found.groups_only_connector;
+                    groups.entry(why).or_default().insert(name);
                 }
                 (None, Some(_)) => {
-                    found.groups_only_here.insert(name);
+                    let why = rules.why_no_group().to_owned();
+                    found.groups_only_here.entry(why).or_default().insert(name);
                 }
                 (Some(there), Some(here)) => {
                     let active =
                         |at: &u32| roster.people[*at as usize].eligibility == Eligibility::Active;
                     let here: BTreeSet<u32> = here.people.iter().filter(active).collect();
                     // Who differs as a person is told above.
-                    let both = |at: &&u32| selected.people[**at as usize] && active(at);
+                    let both = |at: &&u32| selected.sends(**at as usize) && active(at);
                     let named = |only: Vec<&u32>| -> BTreeSet<String> {
                         only.into_iter()
                             .map(|at| names[*at as usize].clone())
@@ -168,7 +204,8 @@ impl Comparison {
         Ok(found)
     }
 
-    fn to_text(&self) -> String {
+    /// `every`: everybody is named, and not the first of each reason alone.
+    fn to_text(&self, every: bool) -> String {
         let mut text = String::new();
         for (what, counts) in [("people", self.people), ("groups", self.groups)] {
             text.push_str(&format!(
@@ -181,10 +218,12 @@ impl Comparison {
                 return;
             }
             text.push_str(&format!("\n{title} ({})\n", all.len()));
-            let named = all.iter().take(NAMED_MAX);
+            let shown = if every { all.len() } else { NAMED_MAX };
+            let named = all.iter().take(shown);
             named.for_each(|name| text.push_str(&format!("  {name}\n")));
-            if all.len() > NAMED_MAX {
-                text.push_str(&format!("  … and {} more\n", all.len() - NAMED_MAX));
+            if all.len() > shown {
+                let more = all.len() - shown;
+                text.push_str(&format!("  … and {more} more: add --all\n"));
             }
         };
         for (why, people) in &self.only_connector {
@@ -193,8 +232,12 @@ impl Comparison {
         for (why, people) in &self.only_here {
             list(&format!("only here: {why}"), people);
         }
-        list("groups of the connector alone", &self.groups_only_connector);
-        list("groups here alone", &self.groups_only_here);
+        for (why, groups) in &self.groups_only_connector {
+            list(&format!("groups of the connector alone: {why}"), groups);
+        }
+        for (why, groups) in &self.groups_only_here {
+            list(&format!("groups here alone: {why}"), groups);
+        }
         for (group, (more, fewer)) in &self.members {
             list(&format!("only here in group {group}"), more);
             list(&format!("only with the connector in group {group}"), fewer);
@@ -238,6 +281,19 @@ fn why_not_here(person: &Person) -> String {
             format!("left out here by {rule}")
         }
         (Eligibility::Unusable, _, Some(Unusable::Problem(reason))) => {
+            format!("the entry needs manual action ({reason})")
+        }
+        _ => "the entry can't be used here".to_owned(),
+    }
+}
+
+/// Why a group isn't here.
+fn why_no_group_here(eligibility: Option<&GroupEligibility>) -> String {
+    match eligibility {
+        Some(GroupEligibility::OutOfScope) => {
+            "left out here by groups.include or groups.exclude".to_owned()
+        }
+        Some(GroupEligibility::Unusable(Unusable::Problem(reason))) => {
             format!("the entry needs manual action ({reason})")
         }
         _ => "the entry can't be used here".to_owned(),

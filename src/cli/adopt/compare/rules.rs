@@ -33,12 +33,53 @@ pub struct NameRule {
 /// Whom and what the connector would send.
 #[derive(Debug)]
 pub struct Selected {
-    /// By index of the directory's people.
-    pub people: Vec<bool>,
+    /// By index of the directory's people: why they aren't sent.
+    left_out: Vec<Option<LeftOut>>,
     /// By index of the directory's groups that are sent: their people, direct or nested.
     pub groups: HashMap<usize, BTreeSet<u32>>,
-    /// People who would be sent, but for a group in which they are only through one that the filter leaves out.
-    pub lost_by_nesting: BTreeSet<u32>,
+}
+
+/// Why the connector doesn't send somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// It syncs groups only.
+    NoPeople,
+    /// The account is deleted, or disabled where such are removed.
+    Account,
+    NoEmail,
+    /// The filter of people.
+    UserFilter,
+    /// In no group that the filter of groups leaves.
+    GroupFilter,
+    /// In such a group only through a nested one that the filter leaves out.
+    Nesting,
+}
+
+impl LeftOut {
+    /// For people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::NoPeople => "the connector syncs groups only",
+            Self::Account => "the connector removes disabled and deleted accounts",
+            Self::NoEmail => "the connector finds no email",
+            Self::UserFilter => "the connector's userFilter leaves them out",
+            Self::GroupFilter => "in no group that the connector's groupFilter leaves",
+            Self::Nesting => {
+                "in a group in scope only through a nested group that the connector's filter leaves out"
+            }
+        }
+    }
+}
+
+impl Selected {
+    /// Why somebody isn't sent; `None`: they are.
+    pub fn left_out(&self, at: usize) -> Option<LeftOut> {
+        self.left_out[at]
+    }
+
+    pub fn sends(&self, at: usize) -> bool {
+        self.left_out[at].is_none()
+    }
 }
 
 impl NameRule {
@@ -94,11 +135,8 @@ impl Rules {
             .map(|group| is_kept(&group.name))
             .collect();
         let everywhere = vec![true; kept.len()];
-        let mut people: Vec<bool> = directory
-            .users
-            .iter()
-            .map(|user| self.takes(user))
-            .collect();
+        let users = directory.users.iter();
+        let mut left_out: Vec<Option<LeftOut>> = users.map(|user| self.leaves_out(user)).collect();
         let mut inside: BTreeSet<u32> = BTreeSet::new();
         let mut inside_by_any: BTreeSet<u32> = BTreeSet::new();
         let mut groups = HashMap::new();
@@ -108,44 +146,53 @@ impl Rules {
             inside_by_any.extend(members(directory, at, &everywhere));
             groups.insert(at, all);
         }
-        let mut lost_by_nesting = BTreeSet::new();
         if self.groups_limit_people {
-            for (at, is_in) in people.iter_mut().enumerate().filter(|(_, is_in)| **is_in) {
-                let at = at as u32;
-                *is_in = inside.contains(&at);
-                if !*is_in && inside_by_any.contains(&at) {
-                    lost_by_nesting.insert(at);
-                }
+            let sent = left_out.iter_mut().zip(0u32..);
+            for (why, at) in sent.filter(|(why, at)| why.is_none() && !inside.contains(at)) {
+                *why = Some(match inside_by_any.contains(&at) {
+                    true => LeftOut::Nesting,
+                    false => LeftOut::GroupFilter,
+                });
             }
         }
         for all in groups.values_mut() {
-            all.retain(|at| people[*at as usize]);
+            all.retain(|at| left_out[*at as usize].is_none());
         }
-        Selected {
-            people,
-            groups,
-            lost_by_nesting,
+        Selected { left_out, groups }
+    }
+
+    /// Why a group isn't sent that the directory has.
+    pub fn why_no_group(&self) -> &'static str {
+        match self.groups {
+            true => "the connector's groupFilter leaves them out",
+            false => "the connector syncs no groups",
         }
     }
 
-    /// Whether somebody is sent as far as their own entry says.
-    fn takes(&self, user: &User) -> bool {
+    /// Why somebody isn't sent as far as their own entry says.
+    fn leaves_out(&self, user: &User) -> Option<LeftOut> {
+        if !self.users {
+            return Some(LeftOut::NoPeople);
+        }
         let is_active = match user.state {
             AccountState::Active => true,
             AccountState::Disabled => !self.remove_disabled,
             AccountState::Deleted => false,
         };
+        if !is_active {
+            return Some(LeftOut::Account);
+        }
         let email = match &user.email {
             Ok(email) => Some(email.as_str()),
             // An address that isn't one is sent all the same.
             Err(unusable) if unusable.why != InvalidEmail::Empty => None,
-            Err(_) => return false,
+            Err(_) => return Some(LeftOut::NoEmail),
         };
         let by_filter = self
             .of_users
             .iter()
             .all(|rule| email.map_or(!rule.include, |email| rule.passes(email)));
-        self.users && is_active && by_filter
+        (!by_filter).then_some(LeftOut::UserFilter)
     }
 }
 

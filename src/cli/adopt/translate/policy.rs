@@ -115,7 +115,8 @@ impl Translator<'_> {
             ),
             false => (
                 "Retain",
-                "whoever is gone from the directory keeps what they have",
+                "whoever is gone from the directory stays a member; groups follow the directory, as with the \
+                 connector",
             ),
         };
         self.put(
