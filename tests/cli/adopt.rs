@@ -1,7 +1,10 @@
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use simulators::organization::{GroupSeed, MemberSeed, Snapshot};
+
+use directory_sync_testing::documentation::Page;
 
 use crate::lab::{BIND_PASSWORD, Lab, entry_uuid};
 
@@ -259,9 +262,9 @@ async fn the_way_back_goes_on_where_it_was_killed_and_names_whoever_came_since()
     assert!(lab.organization.losses().is_empty());
 }
 
-/// A run of the connector with these rows, `overwriteExisting` on: whoever has an ID that isn't among them is
+/// A run of the connector with these rows. With `overwriteExisting` whoever has an ID that isn't among them is
 /// removed.
-async fn connector_runs(lab: &Lab, members: &[(&str, &str)], groups: &Value) {
+pub async fn connector_runs(lab: &Lab, members: &[(&str, &str)], groups: &Value, overwrite: bool) {
     let organization = &lab.organization;
     let settings = directory_sync::http::ClientSettings::default();
     let http = directory_sync::http::client(&settings).unwrap();
@@ -281,7 +284,7 @@ async fn connector_runs(lab: &Lab, members: &[(&str, &str)], groups: &Value) {
         .map(|(email, id)| json!({"email": email, "externalId": id, "deleted": false}));
     let body = json!({
         "members": rows.collect::<Vec<_>>(), "groups": groups,
-        "overwriteExisting": true, "largeImport": false,
+        "overwriteExisting": overwrite, "largeImport": false,
     });
     let request = http
         .post(format!(
@@ -404,7 +407,7 @@ async fn after_the_way_back_who_was_made_by_hand_has_no_id_and_the_connector_goe
         "name": "engineering", "externalId": "cn=engineering,ou=groups,dc=example,dc=com",
         "memberExternalIds": [dn("ada"), dn("bob")],
     }]);
-    connector_runs(&lab, &rows, &groups).await;
+    connector_runs(&lab, &rows, &groups, true).await;
     assert!(lab.organization.invitations().is_empty());
     let now = lab.organization.snapshot();
     for uid in ["dan", "eve"] {
@@ -532,4 +535,76 @@ async fn the_organizations_key_is_taken_from_the_connectors_variables() {
         .complains("missing: Secret other-organization, key clientSecret")
         .complains("missing: Secret other-ldap, key password")
         .complains("write what is missing into other");
+}
+
+/// All commands of docs/migrating.md that need no cluster, in their order.
+#[tokio::test]
+async fn the_documentation_shows_what_each_command_prints() {
+    let lab = Lab::new().await;
+    fill(&lab);
+    let eve = "dn: uid=eve,ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: eve\ncn: Eve\nsn: Eve\n\
+               mail: eve@example.com\n";
+    lab.slapd.modify(eve).unwrap();
+    let eve = MemberSeed::new("eve@example.com");
+    lab.organization.seed_member(eve);
+    let before = lab.organization.snapshot();
+    lab.write("data.json", &settings(&lab).to_string());
+    let mut transcript = String::new();
+    let mut tell = |line: &str, output: &str| transcript.push_str(&format!("$ {line}\n{output}\n"));
+
+    let line = "directory-sync adopt --from data.json --name staff";
+    let adopted = lab.run(line.strip_prefix("directory-sync ").unwrap()).await;
+    let adopted = adopted.ends_with(0);
+    tell(line, &format!("{}{}", adopted.stdout, adopted.stderr));
+    // What is missing is written into the file, as it says.
+    let path = lab.path("staff/secrets.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let bind = "  bindDn: cn=reader,dc=example,dc=com\n";
+    assert!(text.contains(bind), "{text}");
+    let filled = text.replace(bind, &format!("{bind}  password: {BIND_PASSWORD}\n"));
+    std::fs::write(&path, filled).unwrap();
+
+    for (line, code) in [
+        ("directory-sync check -f staff", 0),
+        ("directory-sync plan -f staff", 0),
+        ("directory-sync adopt --from data.json --compare staff", 0),
+        ("directory-sync explain -f staff robert@example.com", 0),
+        (
+            "sed -i 's/mode: Preview/mode: Apply/' staff/directorysync.yaml",
+            0,
+        ),
+        ("directory-sync sync -f staff --yes", 0),
+        ("directory-sync plan -f staff", 0),
+        ("directory-sync adopt --undo staff --yes", 0),
+        ("directory-sync adopt --undo staff --yes", 0),
+        ("directory-sync sync -f staff --yes", 3),
+    ] {
+        let output = match line.strip_prefix("directory-sync ") {
+            Some(words) => lab.run(words).await.ends_with(code).stdout,
+            None => {
+                let path = lab.path("staff/directorysync.yaml");
+                let text = std::fs::read_to_string(&path).unwrap();
+                std::fs::write(&path, text.replace("mode: Preview", "mode: Apply")).unwrap();
+                String::new()
+            }
+        };
+        tell(line, &output);
+    }
+    assert_eq!(lab.organization.snapshot(), before);
+
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrating.md");
+    let mut page = Page::of(page)
+        .with(
+            lab.slapd.url().trim_end_matches('/'),
+            "ldap://ldap.example.com",
+        )
+        .with(&lab.organization.url(), "https://vault.example.com")
+        .with(lab.organization.organization_id(), "ORGANIZATION")
+        .with(&format!("127.0.0.1:{}", lab.slapd.port()), "192.0.2.10:389")
+        .with(
+            "address of 127.0.0.1: 127.0.0.1",
+            "address of ldap.example.com: 192.0.2.10",
+        );
+    page.shows_transcript("## All of it, without a cluster", &transcript);
+    page.finish();
 }

@@ -7,6 +7,7 @@ mod lab;
 
 mod access;
 mod adopt;
+mod adopt_stories;
 mod adopting;
 mod check;
 mod collections;

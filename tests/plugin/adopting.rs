@@ -9,6 +9,7 @@ use simulators::organization::{CollectionAccess, GroupSeed, MemberSeed, Snapshot
 
 use crate::kubectl::{kubectl, kubectl_words, plugin};
 use directory_sync_testing::command::run;
+use directory_sync_testing::documentation::Page;
 use directory_sync_testing::world::*;
 
 const VAULT: &str = "9c1f5f0e-3a3c-4a55-8f52-0f1f4a6c7e10";
@@ -74,26 +75,6 @@ fn without_ids(mut snapshot: Snapshot) -> Snapshot {
     snapshot
 }
 
-/// Compares the transcript with the one in docs/migrating.md, or writes it there with UPDATE_DOCS=1. What differs
-/// from run to run is taken from the documentation's.
-fn compare_with_documentation(transcript: &str) {
-    const BEGIN: &str = "<!-- transcript of a test -->\n```console\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrating.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let start = page.find(BEGIN).expect("the page has a transcript") + BEGIN.len();
-    let end = start + page[start..].find("```").unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let page = format!("{}{transcript}{}", &page[..start], &page[end..]);
-        std::fs::write(&path, page).unwrap();
-        return;
-    }
-    assert_eq!(
-        transcript,
-        &page[start..end],
-        "run with UPDATE_DOCS=1 if this was meant"
-    );
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_and_one_apply_lead_to_a_plan_by_which_nobody_loses_anything_and_there_is_a_way_back()
  {
@@ -134,23 +115,24 @@ async fn one_command_and_one_apply_lead_to_a_plan_by_which_nobody_loses_anything
         .organization
         .unwrap();
     assert_eq!(recognized.recognized.unwrap().by_former_id, Some(10));
+    // The one number is in the status, too.
+    let status = plugin(&world, "status staff").await.ends_with(0);
+    status
+        .prints("0 by ID, 10 by former ID (DN), 0 by email, 0 not at all")
+        .prints("10 members get a new ID; nobody loses or gains anything");
     assert_eq!(world.organization.snapshot(), before, "it previews");
 
     // What the plan says, and no more.
-    let apply = r#"{"spec":{"mode":"Apply"}}"#;
-    let words = [
-        "patch",
-        "dsync",
-        "staff",
-        "--type=merge",
-        "-p",
-        apply,
-        "-n",
-        &world.namespace,
-    ];
-    kubectl_words(&world, &words, world.server().kubeconfig())
-        .await
-        .ends_with(0);
+    let path = folder.path().join("staff/directorysync.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("mode: Preview", "mode: Apply")).unwrap();
+    tell(
+        "sed -i 's/mode: Preview/mode: Apply/' staff/directorysync.yaml",
+        "",
+    );
+    let words = ["apply", "-f", &staff, "-n", &world.namespace];
+    let applied = kubectl_words(&world, &words, world.server().kubeconfig()).await;
+    tell("kubectl apply -f staff", &applied.ends_with(0).stdout);
     world.until_ready("staff", "SucceededWithProblems").await;
     let after = world.organization.snapshot();
     assert_eq!(without_ids(after.clone()), without_ids(before.clone()));
@@ -171,15 +153,19 @@ async fn one_command_and_one_apply_lead_to_a_plan_by_which_nobody_loses_anything
         .ends_with(0);
     shown.prints("10 members and 1 group get the former external ID back; nobody loses or gains");
     assert_eq!(world.organization.snapshot(), after, "it was only shown");
-    plugin(&world, &format!("{back} --yes"))
-        .await
-        .ends_with(0)
-        .prints("done: 10 Relink, 1 RelinkGroup");
+    let given = plugin(&world, &format!("{back} --yes")).await.ends_with(0);
+    let given = given.prints("done: 10 Relink, 1 RelinkGroup");
+    tell(
+        "kubectl directorysync undo staff --former --yes",
+        &given.stdout,
+    );
     assert_eq!(world.organization.snapshot(), before);
-    plugin(&world, &format!("{back} --yes"))
-        .await
-        .ends_with(0)
-        .prints("nothing is left to give back");
+    let again = plugin(&world, &format!("{back} --yes")).await.ends_with(0);
+    let again = again.prints("nothing is left to give back");
+    tell(
+        "kubectl directorysync undo staff --former --yes",
+        &again.stdout,
+    );
     let _ = plugin(&world, "sync staff --wait").await;
     assert_eq!(
         world.organization.snapshot(),
@@ -192,31 +178,33 @@ async fn one_command_and_one_apply_lead_to_a_plan_by_which_nobody_loses_anything
         .await
         .ends_with(0);
     operator.stop().await.unwrap();
-    compare_with_documentation(&normalized(&transcript, &world, &staff));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/migrating.md");
+    let mut page = Page::of(path)
+        .with(&staff, "staff")
+        .with(&world.slapd.url(), "ldap://ldap.example.com")
+        .with(&world.organization.url(), "https://vault.example.com")
+        .with(world.organization.organization_id(), "ORGANIZATION")
+        .with(&world.namespace, "identity");
+    page.shows_transcript("## All of it, on a cluster", &shortened(&transcript));
+    page.finish();
 }
 
-/// Without what only this run has: addresses, folders, times and digests.
-fn normalized(transcript: &str, world: &World, folder: &str) -> String {
-    let text = transcript
-        .replace(folder, "staff")
-        .replace(&world.slapd.url(), "ldap://ldap.example.com")
-        .replace(&world.organization.url(), "https://vault.example.com")
-        .replace(world.organization.organization_id(), "ORGANIZATION")
-        .replace(&world.namespace, "identity");
-    let mut lines = vec![];
-    for line in text.lines() {
-        let mut words: Vec<&str> = line.split(' ').collect();
-        for word in &mut words {
-            let is_uuid = word.trim_matches(',').len() == 36 && word.matches('-').count() == 4;
-            if is_uuid {
-                *word = "…";
-            }
+/// Without how long ago a plan was made, and without the IDs, which are many.
+fn shortened(transcript: &str) -> String {
+    let is_id = |word: &str| word.len() == 36 && word.matches('-').count() == 4;
+    let lines = transcript.lines().map(|line| {
+        if line.contains("plan") && line.contains("ago") {
+            return "(made just now)".to_owned();
         }
-        let line = words.join(" ");
-        lines.push(match line.split_once("ago") {
-            Some(_) if line.contains("plan") => "(made just now)".to_owned(),
-            _ => line.trim_end().to_owned(),
+        let words = line.split(' ').map(|word| {
+            let id = word.trim_matches(['(', ')', ',', ':']);
+            if is_id(id) {
+                word.replace(id, "…")
+            } else {
+                word.to_owned()
+            }
         });
-    }
-    lines.join("\n") + "\n"
+        words.collect::<Vec<_>>().join(" ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -94,6 +94,37 @@ impl Page {
         ));
     }
 
+    /// The page has this transcript of several commands below this heading, however wide its lines are.
+    ///
+    /// # Panics
+    /// Where the page has no transcript there.
+    pub fn shows_transcript(&mut self, heading: &str, transcript: &str) {
+        const BEGIN: &str = "<!-- transcript of a test -->\n```console\n";
+        let mut printed = transcript.to_owned();
+        for (from, to) in &self.replaced {
+            printed = printed.replace(from, to);
+        }
+        let printed = self.with_known_ids(&printed);
+        let place = self.path.display().to_string();
+        let missing = || panic!("{place}: no transcript below {heading:?}");
+        let below = self.text.find(heading).unwrap_or_else(missing);
+        let start = self.text[below..].find(BEGIN).unwrap_or_else(missing);
+        let start = below + start + BEGIN.len();
+        let end = start + self.text[start..].find("```").expect("the block ends");
+        if self.text[start..end] == printed {
+            return;
+        }
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            self.text.replace_range(start..end, &printed);
+            std::fs::write(&self.path, &self.text).unwrap();
+            return;
+        }
+        self.problems.push(format!(
+            "{place} shows below {heading:?}:\n{}\nIt is (UPDATE_DOCS=1 if that is meant):\n{printed}",
+            &self.text[start..end]
+        ));
+    }
+
     /// # Panics
     /// Where the page shows something else than the program prints.
     #[track_caller]
@@ -181,5 +212,17 @@ mod tests {
         assert_eq!(compare(&same).len(), 1, "the same id twice");
         let wide = format!("{printed}{}\n", "x".repeat(81));
         assert_eq!(compare(&wide).len(), 2);
+
+        let text =
+            format!("# First\n\n{block}\n# Second\n\n<!-- transcript of a test -->\n{block}");
+        std::fs::write(file.path(), text).unwrap();
+        let compare = |transcript: &str| {
+            let mut page = Page::of(file.path());
+            page.shows_transcript("# Second", transcript);
+            page.problems
+        };
+        let transcript = format!("$ history\n{printed}");
+        assert!(compare(&transcript).is_empty());
+        assert_eq!(compare(&transcript.replace("undo", "redo")).len(), 1);
     }
 }
