@@ -425,6 +425,32 @@ mod tests {
     }
 
     #[test]
+    fn six_thousand_new_ids_fit_into_the_object_of_a_cluster() {
+        // As a directory of people has it: nothing of a name or an ID is in another.
+        let name = || -> String { (0..9).map(|_| fastrand::lowercase()).collect() };
+        let id = || uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+        let relinked = |number: usize| {
+            let (first, last) = (name(), name());
+            let json = serde_json::json!({
+                "time": "2026-11-29T12:00:00Z", "run": "74875108b9", "number": number,
+                "trigger": "Scheduled", "action": "Relink", "reason": "NewExternalId",
+                "from": format!("uid={first}.{last},ou=people,dc=example,dc=com"),
+                "person": {
+                    "email": format!("{first}.{last}@example.com"), "externalId": id(), "memberId": id(),
+                },
+                "result": "Done",
+            });
+            let record: Record = serde_json::from_value(json).unwrap();
+            line(&record) + "\n"
+        };
+        let many: String = (0..20_000).map(relinked).collect();
+        let (packed, _) = pack(&many, PACKED_MAX);
+        let kept = unpack(&packed).unwrap().lines().count();
+        eprintln!("{kept} of 20,000 are kept");
+        assert!(kept >= 6_000, "{kept}");
+    }
+
+    #[test]
     fn a_line_without_room_does_not_take_the_others_out() {
         let noise: String = (0..1_000).map(|_| fastrand::alphanumeric()).collect();
         for huge in [noise, "x".repeat(UNPACKED_MAX)] {

@@ -502,6 +502,55 @@ async fn a_way_back_that_is_killed_goes_on_though_the_history_has_dropped_what_t
 }
 
 #[tokio::test]
+async fn the_connectors_file_is_found_where_the_connector_keeps_it() {
+    let lab = Lab::new().await;
+    let file = settings(&lab).to_string();
+    let folder = "Bitwarden Directory Connector";
+    for (at, place, variable, value) in [
+        (
+            0,
+            "one/data.json".to_owned(),
+            "BITWARDENCLI_CONNECTOR_APPDATA_DIR",
+            "one",
+        ),
+        (
+            1,
+            "two/data.json".to_owned(),
+            "BITWARDENCONNECTOR_APPDATA_DIR",
+            "two",
+        ),
+        (
+            2,
+            format!("home/.config/{folder}/data.json"),
+            "HOME",
+            "home",
+        ),
+        (
+            3,
+            format!("mac/Library/Application Support/{folder}/data.json"),
+            "HOME",
+            "mac",
+        ),
+    ] {
+        lab.write(&place, &file);
+        let value = lab.path(value);
+        let variables = [(variable, value.to_str().unwrap())];
+        let ran = lab
+            .run_with(&format!("adopt --name found{at}"), &variables)
+            .await;
+        let ran = ran.ends_with(0);
+        ran.prints(&format!(
+            "LDAP or Active Directory from {}",
+            lab.path(&place).display()
+        ));
+    }
+    lab.run("adopt")
+        .await
+        .ends_with(1)
+        .complains("the connector's settings weren't found: name its file with --from");
+}
+
+#[tokio::test]
 async fn the_organizations_key_is_taken_from_the_connectors_variables() {
     let lab = Lab::new().await;
     let mut file = settings(&lab);

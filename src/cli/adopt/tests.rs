@@ -108,6 +108,30 @@ fn what_becomes_of_each_file_is_beside_it() {
 }
 
 #[test]
+fn secrets_that_sops_is_to_encrypt_are_the_same_in_a_file_of_that_name() {
+    let plain = made_with(&[]);
+    let mut sops = made_with(&["--secrets", "sops"]);
+    let [_, before, ..] = plain.files.as_slice() else {
+        panic!("{:?}", plain.files);
+    };
+    let after = sops.files.remove(1);
+    assert_eq!(
+        (before.name, after.name),
+        ("secrets.yaml", "secrets.sops.yaml")
+    );
+    assert_eq!(after.text, before.text);
+    assert!(after.text.contains("stringData"), "{}", after.text);
+    assert!(after.what.contains("sops --encrypt"), "{}", after.what);
+    let note = fill_in(SecretsForm::Sops, Path::new("staff"));
+    assert!(note.contains("before you encrypt it"), "{note}");
+}
+
+fn made_with(more: &[&str]) -> Made {
+    let text = std::fs::read_to_string(folder("01-ldap").join("data.json")).unwrap();
+    made_of(&text, more).unwrap()
+}
+
+#[test]
 fn no_secret_is_on_the_page_or_in_the_resource() {
     for (name, _) in FIXTURES {
         for file in written(name).0 {
