@@ -8,7 +8,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Sides;
-use crate::directory::hash::FastMap;
+use crate::directory::hash::{FastMap, RandomState};
 use crate::directory::{Email, Evidence, ExternalId, Place};
 use crate::organization::collection::AccessChange;
 use crate::problem::Problem;
@@ -294,9 +294,11 @@ impl<'a> Emails<'a> {
 
     fn subject(&self, id: &ExternalId) -> Option<&'a Email> {
         let places = || {
-            self.subjects()
-                .map(|(id, email)| (id.place(), email))
-                .collect()
+            // Growing, it would be there twice for a moment.
+            let most = self.guarded.map_or(0, |one| one.approved.changes.len());
+            let mut places = FastMap::with_capacity_and_hasher(most, RandomState::default());
+            places.extend(self.subjects().map(|(id, email)| (id.place(), email)));
+            places
         };
         if let Some(email) = self.places.get_or_init(places).get(&id.place()) {
             return Some(email);
