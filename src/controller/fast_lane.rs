@@ -112,6 +112,7 @@ impl Run<'_> {
             }
         };
         counting(memory.counter(), Box::pin(revoking)).await;
+        sync_state.note_told(&suspects.people);
         state.sync = sync_state;
     }
 

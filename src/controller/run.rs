@@ -82,7 +82,11 @@ impl Run<'_> {
         let next = match Box::pin(self.turn(state, &stop)).await {
             // Each step on the heap: without optimization a future by value takes the stack of each poll
             // around it.
-            Some(permit) => Box::pin(self.with_permit(state, Arc::new(permit), &stop)).await,
+            Some(permit) => {
+                // The run reads what the directory says of them.
+                state.sync.take_told();
+                Box::pin(self.with_permit(state, Arc::new(permit), &stop)).await
+            }
             None => self.stopped(),
         };
         self.entry.end();

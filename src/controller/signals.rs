@@ -382,6 +382,11 @@ impl DirectoryWatch {
         self.shared.gather_suspects().await
     }
 
+    /// Whether somebody seems to have left by now.
+    pub fn has_suspects(&self) -> bool {
+        self.shared.state().suspects.is_some()
+    }
+
     /// To wait for those who seem to have left.
     pub fn suspect_signal(&self) -> SuspectSignal {
         SuspectSignal(Arc::clone(&self.shared))

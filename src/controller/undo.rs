@@ -5,7 +5,7 @@
 //! be done now. Status says what was shown last, and that it was begun, before anything is changed: so a
 //! confirmation is used once, also where a process ends in the middle, or everything beside the object is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use super::state::{Connected, ObjectState, UndoWord};
 use super::watchdog::Watchdog;
 use crate::api::DirectorySync;
 use crate::api::spec::Mode;
+use crate::directory::ExternalId;
 use crate::history::parse;
 use crate::http::counting;
 use crate::sync::guard::{Approval, Digest};
@@ -184,6 +185,13 @@ fn by_kind(done: &ActionCounts) -> BTreeMap<String, usize> {
     let done = done.iter();
     done.map(|(kind, count)| (kind.name().to_owned(), count))
         .collect()
+}
+
+fn given_back(who: &str) -> String {
+    format!(
+        "{}: got something back before the directory told that they left: look at what the next sync does, or holds",
+        sanitize(who)
+    )
 }
 
 fn left_out(who: &str) -> String {
@@ -450,33 +458,44 @@ impl Run<'_> {
             scope: question.scope(),
         };
         let mut before = ActionCounts::default();
+        // While it waited for its turn.
+        let mut told = sync_state.take_told();
         for left in (0..=MAKES_WAY).rev() {
             let make_way = CancellationToken::new();
+            let may_wait = left > 0 && options.approval.is_none();
             let options = RunOptions {
-                make_way: (left > 0 && options.approval.is_none()).then_some(&make_way),
+                make_way: may_wait.then_some(&make_way),
                 ..*options
             };
-            let leavers = std::mem::take(&mut undo.leavers);
-            let applying = self.apply_undo(state, sync_state, &options, (undo, question), answer);
-            let ended = Box::pin(applying).await;
-            let whom = leavers.iter().map(|who| left_out(who));
-            answer.problems.extend(whom);
-            match ended {
-                Err(RunError::MadeWay { applied }) => before.merge(&applied),
-                Ok(mut done) => {
-                    done.merge(&before);
-                    answer.done = Some(by_kind(&done));
-                    return Ok(());
+            let has_suspects = state
+                .watch
+                .as_ref()
+                .is_some_and(DirectoryWatch::has_suspects);
+            if !(may_wait && (has_suspects || !told.is_empty())) {
+                let leavers = std::mem::take(&mut undo.leavers);
+                let confirmed = (undo, question);
+                let applying = self.apply_undo(state, sync_state, &options, confirmed, answer);
+                let ended = Box::pin(applying).await;
+                let whom = leavers.iter().map(|who| left_out(who));
+                answer.problems.extend(whom);
+                match ended {
+                    Err(RunError::MadeWay { applied }) => before.merge(&applied),
+                    Ok(mut done) => {
+                        done.merge(&before);
+                        answer.done = Some(by_kind(&done));
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error.after_changes(&before).into()),
                 }
-                Err(error) => return Err(error.after_changes(&before).into()),
             }
             tracing::info!("the undo makes way for revocations, and goes on then");
             self.measure_outcomes(sync_state);
             Box::pin(self.keep_history(state, &mut sync_state.history)).await;
             let revoking = self.revoke_within_run(state, sync_state, options.stop);
-            let people = Box::pin(revoking).await;
+            told.extend(Box::pin(revoking).await);
             let policy = &self.connected.spec.policy;
-            sync_state.leave_out(&people, policy);
+            let told = std::mem::take(&mut told);
+            sync_state.leave_out(&told, policy);
             let interrupted = |why: String| {
                 let done = before.total();
                 Some(format!(
@@ -505,6 +524,16 @@ impl Run<'_> {
                 Err(UndoError::Run(error)) => return Err(error.after_changes(&before).into()),
                 planned => planned?,
             };
+            let prefix = &policy.external_id_prefix;
+            let told = told.iter().filter_map(|id| id.with_prefix(prefix).ok());
+            let told: HashSet<ExternalId> = told.collect();
+            let given = confirmed.iter().filter(|change| {
+                let gives = change.member().is_some() && !change.takes_away();
+                gives && told.contains(change.external_id())
+            });
+            let given = given.map(|change| change.subject.label());
+            let given = given.filter(|who| undo.leavers.iter().all(|left| **left != **who));
+            answer.problems.extend(given.map(given_back));
             if !are_part_of(undo.changes(), &confirmed) {
                 answer.done = Some(by_kind(&before));
                 answer.error = interrupted("what is left is another undo than was shown".into());

@@ -236,6 +236,9 @@ fn is_part_of(change: &Change, all: &Change) -> bool {
                 && part.add.iter().all(|member| whole.add.contains(member))
                 && part.remove.iter().all(is_there)
         }
+        (Some(GroupAction::Create { add: part }), Some(GroupAction::Create { add: whole })) => {
+            change.subject == all.subject && part.iter().all(|member| whole.contains(member))
+        }
         _ => change.subject == all.subject && change.action == all.action,
     }
 }
@@ -245,6 +248,17 @@ impl State {
     pub fn begin_undo(&mut self) {
         self.revoked_meanwhile.clear();
         self.left_meanwhile.clear();
+        self.told_before.clear();
+    }
+
+    /// The directory has told of these people while a run or an undo waits for its turn.
+    pub fn note_told(&mut self, people: &[ExternalId]) {
+        self.told_before.extend_from_slice(people);
+    }
+
+    /// Takes of whom the directory has told meanwhile.
+    pub fn take_told(&mut self) -> Vec<ExternalId> {
+        std::mem::take(&mut self.told_before)
     }
 
     /// The directory has told that these people seem to have left: they get nothing back by the undo that is under way.

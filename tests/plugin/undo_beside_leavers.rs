@@ -29,12 +29,8 @@ fn disable(number: u32, words: &[&str]) -> String {
     change + "\n"
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_undo_makes_way_for_leavers_and_gives_nothing_back_to_whoever_left_meanwhile() {
-    let world = World::with_signals("undo-makes-way").await;
-    let newcomers: String = (10..40).map(newcomer).collect();
-    world.slapd.modify(&newcomers).unwrap();
-    let operator = world.operator();
+/// A resource whose run has revoked these people, because their accounts were disabled: that run.
+async fn revoked(world: &World, people: std::ops::Range<u32>) -> String {
     let source = json!({"ldap": {
         "url": world.slapd.url(),
         "baseDn": SUFFIX,
@@ -46,19 +42,68 @@ async fn an_undo_makes_way_for_leavers_and_gives_nothing_back_to_whoever_left_me
         json!({"source": source, "offboarding": offboarding}),
     );
     world.until_ready("staff", "Succeeded").await;
-    plugin(&world, "sync staff --wait").await.ends_with(0);
-    let many: String = (10..40).map(|number| disable(number, &["left"])).collect();
+    plugin(world, "sync staff --wait").await.ends_with(0);
+    let all = people.len();
+    let many: String = people.map(|number| disable(number, &["left"])).collect();
     world.slapd.modify(&many).unwrap();
-    eventually("all of them", || world.revoked() == 30).await;
-    plugin(&world, "sync staff --wait").await.ends_with(0);
-    let history = plugin(&world, "history staff -o json").await.ends_with(0);
+    eventually("all of them", || world.revoked() == all).await;
+    plugin(world, "sync staff --wait").await.ends_with(0);
+    let history = plugin(world, "history staff -o json").await.ends_with(0);
     let records: Value = serde_json::from_str(&history.stdout).unwrap();
-    let run = records[0]["run"].as_str().unwrap().to_owned();
+    records[0]["run"].as_str().unwrap().to_owned()
+}
 
-    let status = |number: u32| {
-        let members = world.organization.snapshot().members;
-        members[&format!("p{number:02}@example.com")].status
-    };
+fn status(world: &World, number: u32) -> Status {
+    let members = world.organization.snapshot().members;
+    members[&format!("p{number:02}@example.com")].status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_told_of_before_the_first_change_of_an_undo_gets_nothing_back_by_it() {
+    let world = World::with_signals("undo-told-before").await;
+    let operator = world.operator();
+    let run = revoked(&world, 3..4).await;
+    world.organization.set_latency(Duration::from_millis(1500));
+    let undo = format!("undo staff {run} --yes");
+    let (undone, ()) = tokio::join!(plugin(&world, &undo), async {
+        let is_shown = async || {
+            world
+                .get("staff")
+                .await
+                .status
+                .unwrap()
+                .shown_undo
+                .is_some()
+        };
+        while !is_shown().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // It is confirmed, and what is done now is planned.
+        let before = world.requests().len();
+        eventually("its plan", || world.requests().len() > before).await;
+        world.slapd.modify(&disable(3, &["left", "gone"])).unwrap();
+    });
+    undone.prints("p03@example.com: got nothing back");
+    assert_eq!(status(&world, 3), Status::Revoked);
+    let restored = |event: &String| event.contains("/restore");
+    assert!(
+        !world.requests().iter().any(restored),
+        "{:?}",
+        world.requests()
+    );
+    world.organization.set_latency(Duration::ZERO);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_makes_way_for_leavers_and_gives_nothing_back_to_whoever_left_meanwhile() {
+    let world = World::with_signals("undo-makes-way").await;
+    let newcomers: String = (10..40).map(newcomer).collect();
+    world.slapd.modify(&newcomers).unwrap();
+    let operator = world.operator();
+    let run = revoked(&world, 10..40).await;
+
+    let status = |number| status(&world, number);
     world.organization.set_latency(Duration::from_millis(700));
     let undo = format!("undo staff {run} --yes");
     let restored = || world.revoked() < 29;

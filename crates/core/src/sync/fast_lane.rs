@@ -16,7 +16,7 @@ use crate::sync::guard::{GuardedPlan, guard};
 use crate::sync::hash::hash;
 use crate::sync::ledger::{Ledger, key};
 use crate::sync::plan::{
-    Action, Change, Counts, CurrentRule, Kind, MemberAction, Plan, Reason, Subject,
+    Action, Change, Counts, CurrentRule, GroupAction, Kind, MemberAction, Plan, Reason, Subject,
 };
 use crate::sync::policy::{OffboardingAction, Policy};
 use crate::sync::roster::{Eligibility, Roster};
@@ -188,7 +188,24 @@ impl Plan {
             change.member().is_some() && gives && is_theirs
         };
         let left = self.changes.extract_if(.., |change| has_left(&change));
-        left.map(|change| change.subject.label().into()).collect()
+        let whom = left.map(|change| change.subject.label().into()).collect();
+        // Nor do they come into groups, and by them to collections.
+        for change in &mut self.changes {
+            match &mut change.action {
+                Action::Group(GroupAction::Create { add }) => add.retain(|id| !ids.contains(id)),
+                Action::Group(GroupAction::Update(update)) => {
+                    update.add.retain(|id| !ids.contains(id));
+                }
+                _ => {}
+            }
+        }
+        self.changes.retain(|change| match change.group() {
+            Some(GroupAction::Update(update)) => {
+                !(update.add.is_empty() && update.remove.is_empty())
+            }
+            _ => true,
+        });
+        whom
     }
 
     /// Leaves out what is to be done with these members: what was read of them in the directory may be older

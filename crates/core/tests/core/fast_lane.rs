@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use directory_sync_core::directory::User;
+use directory_sync_core::directory::{ExternalId, User};
 use directory_sync_core::organization::model::{Member, MemberStatus, Organization};
 use directory_sync_core::sync::fast_lane::{self, Baseline, Candidates, Doubt, Leaver};
 use directory_sync_core::sync::guard::GuardedPlan;
 use directory_sync_core::sync::memberships::FailedChanges;
-use directory_sync_core::sync::plan::Kind;
+use directory_sync_core::sync::plan::{
+    Action, Change, GroupAction, Kind, Name, Plan, Reason, Subject, Update,
+};
 use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::*;
@@ -379,4 +381,46 @@ fn nobody_is_known_for_certain_who_may_be_somebody_else() {
         known(directory().disabled("p3", "p3@example.com"), members()),
         None
     );
+}
+
+#[test]
+fn whoever_left_comes_into_no_group_either() {
+    let id = |id: &str| ExternalId::parse(id).unwrap();
+    let group = |name: &str, action| Change {
+        subject: Subject {
+            external_id: id(name),
+            name: Name::Group(name.into()),
+            id: None,
+        },
+        reason: Reason::NewInDirectory,
+        action: Action::Group(action),
+    };
+    let update = |add: &[&str]| {
+        GroupAction::Update(Box::new(Update {
+            add: add.iter().map(|one| id(one)).collect(),
+            remove: vec![],
+            keep: vec![id("p3")],
+            unmanaged: None,
+        }))
+    };
+    let mut plan = Plan {
+        changes: vec![
+            group("g1", update(&["p1", "p2"])),
+            group("g2", update(&["p1"])),
+            group(
+                "g3",
+                GroupAction::Create {
+                    add: vec![id("p1")],
+                },
+            ),
+        ],
+        ..Plan::default()
+    };
+    let left = plan.give_nothing_to(&HashSet::new(), &HashSet::from([id("p1")]));
+    assert!(left.is_empty(), "no change of their own: {left:?}");
+    let rest = [
+        group("g1", update(&["p2"])),
+        group("g3", GroupAction::Create { add: vec![] }),
+    ];
+    assert_eq!(plan.changes, rest);
 }

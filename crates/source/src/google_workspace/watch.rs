@@ -97,10 +97,10 @@ impl Watch<'_> {
             let began = Instant::now();
             let look = self.look(before.as_ref()).await?;
             let every = self.settings.poll_interval * look.requests.max(LEAST);
-            if every > LONGEST {
+            let slower_by = all.slower_by(EACH, quota / PART_OF_QUOTA);
+            if every * slower_by > LONGEST {
                 return Err(End::TooLong);
             }
-            let slower_by = all.slower_by(EACH, quota / PART_OF_QUOTA);
             let wait = self.wait_after(&look) * slower_by;
             for hint in look.hints {
                 self.observer.changed(hint);

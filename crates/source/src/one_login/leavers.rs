@@ -76,6 +76,10 @@ fn certain(known: &KnownPeople, changed: &[Changed], id: &ExternalId) -> Option<
     let user = users.pop().filter(|_| users.is_empty())?;
     let address = known.hash(user.email.as_ref().ok()?);
     let has_left = user.id == *id && user.state != AccountState::Active;
-    let is_certain = has_left && of_id.next().is_none() && known.is_alone(number, address)?;
+    // A read that ended meanwhile may have begun before what is listed here.
+    let mut others = changed.iter().filter(|one| one.listed.id != number);
+    let has_twin = others.any(|one| one.listed.address == Some(address));
+    let is_certain =
+        has_left && !has_twin && of_id.next().is_none() && known.is_alone(number, address)?;
     is_certain.then_some(user)
 }

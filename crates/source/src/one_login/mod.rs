@@ -8,6 +8,7 @@
 
 mod changes;
 mod check;
+mod clock;
 mod error;
 mod known;
 mod leaver;

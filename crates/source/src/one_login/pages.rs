@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 
+use super::clock::Behind;
 use super::error::{Purpose, failure, is_malformed};
 use super::limit::{REQUESTS, RULES};
 use super::settings::{Credentials, InvalidSettings, OneLoginSettings};
@@ -44,8 +45,7 @@ pub(super) struct Account {
     address: String,
     /// Large pages were refused.
     modest: AtomicBool,
-    /// By how many milliseconds OneLogin's clock was behind ours at most.
-    behind: AtomicI64,
+    behind: Behind,
 }
 
 /// A list to read.
@@ -158,14 +158,13 @@ impl Account {
             limits,
             address,
             modest: AtomicBool::new(false),
-            behind: AtomicI64::new(0),
+            behind: Behind::default(),
         })
     }
 
     /// The same moment by OneLogin's clock, or an earlier one.
     pub fn by_its_clock(&self, time: Timestamp) -> Timestamp {
-        let behind = SignedDuration::from_millis(self.behind.load(Ordering::Relaxed));
-        time.saturating_sub(behind).unwrap_or(time)
+        time.saturating_sub(self.behind.most()).unwrap_or(time)
     }
 
     /// Joins the watches of this account.
@@ -186,7 +185,7 @@ impl Account {
             limits,
             address: self.address.clone(),
             modest: AtomicBool::new(false),
-            behind: AtomicI64::new(0),
+            behind: Behind::default(),
         }
     }
 
@@ -346,9 +345,8 @@ impl Account {
             Version::Two => {
                 let answer = self.remote.json_with_headers(&call, PAGE_BYTES).await;
                 let (headers, BoundedList(entries)) = answer.map_err(ListError::Http)?;
-                let behind =
-                    Timestamp::now().as_millisecond() - written_at(&headers).as_millisecond();
-                self.behind.fetch_max(behind, Ordering::Relaxed);
+                let behind = Timestamp::now().duration_since(written_at(&headers));
+                self.behind.note(behind);
                 let next = text(&headers, "after-cursor").filter(|cursor| !cursor.is_empty());
                 if next.is_none() && PAGE_HEADERS.iter().all(|name| !headers.contains_key(*name)) {
                     return Err(self.incomplete(list, no_pagination));
