@@ -440,6 +440,9 @@ async fn a_way_back_while_a_sync_runs_waits_for_its_turn_and_loses_nothing() {
         while !is_new() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
+        // The sync goes on for longer than a program takes to start, however busy the machine is.
+        lab.organization
+            .set_latency(std::time::Duration::from_secs(4));
         lab.run("adopt --undo staff --yes").await
     };
     let (sync, undo) = tokio::join!(lab.run("sync -f staff --yes"), begun);
