@@ -403,19 +403,17 @@ fn whoever_left_comes_into_no_group_either() {
             unmanaged: None,
         }))
     };
-    let mut plan = Plan {
-        changes: vec![
-            group("g1", update(&["p1", "p2"])),
-            group("g2", update(&["p1"])),
-            group(
-                "g3",
-                GroupAction::Create {
-                    add: vec![id("p1")],
-                },
-            ),
-        ],
-        ..Plan::default()
-    };
+    let mut plan = Plan::default();
+    plan.changes = vec![
+        group("g1", update(&["p1", "p2"])),
+        group("g2", update(&["p1"])),
+        group(
+            "g3",
+            GroupAction::Create {
+                add: vec![id("p1")],
+            },
+        ),
+    ];
     let left = plan.give_nothing_to(&HashSet::new(), &HashSet::from([id("p1")]));
     assert!(left.is_empty(), "no change of their own: {left:?}");
     let rest = [
