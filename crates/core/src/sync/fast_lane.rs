@@ -199,12 +199,6 @@ impl Plan {
                 _ => {}
             }
         }
-        self.changes.retain(|change| match change.group() {
-            Some(GroupAction::Update(update)) => {
-                !(update.add.is_empty() && update.remove.is_empty())
-            }
-            _ => true,
-        });
         whom
     }
 

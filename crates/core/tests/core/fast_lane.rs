@@ -418,6 +418,8 @@ fn whoever_left_comes_into_no_group_either() {
     assert!(left.is_empty(), "no change of their own: {left:?}");
     let rest = [
         group("g1", update(&["p2"])),
+        // Others may be put back into it, whom nobody manages.
+        group("g2", update(&[])),
         group("g3", GroupAction::Create { add: vec![] }),
     ];
     assert_eq!(plan.changes, rest);
