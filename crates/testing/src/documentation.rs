@@ -65,11 +65,7 @@ impl Page {
     /// # Panics
     /// Where the page has no such command.
     pub fn shows(&mut self, command: &str, printed: &str) {
-        let mut printed = printed.to_owned();
-        for (from, to) in &self.replaced {
-            printed = printed.replace(from, to);
-        }
-        let printed = self.with_known_ids(&printed);
+        let printed = self.as_shown(printed);
         let wide = printed.lines().find(|line| line.chars().count() > COLUMNS);
         if let Some(line) = wide {
             self.problems.push(format!("a line is too long: {line}"));
@@ -78,20 +74,8 @@ impl Page {
         let start = self.text.find(&line);
         let start = start.unwrap_or_else(|| panic!("{}: no {line}", self.path.display()));
         let start = start + line.len();
-        let end = start + self.text[start..].find("```").expect("the block ends");
-        if self.text[start..end] == printed {
-            return;
-        }
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            self.text.replace_range(start..end, &printed);
-            std::fs::write(&self.path, &self.text).unwrap();
-            return;
-        }
-        self.problems.push(format!(
-            "{} shows under {command:?}:\n{}\nIt is (UPDATE_DOCS=1 if that is meant):\n{printed}",
-            self.path.display(),
-            &self.text[start..end]
-        ));
+        let place = format!("under {command:?}");
+        self.compare(start, &place, &printed);
     }
 
     /// The page has this transcript of several commands below this heading, however wide its lines are.
@@ -100,27 +84,39 @@ impl Page {
     /// Where the page has no transcript there.
     pub fn shows_transcript(&mut self, heading: &str, transcript: &str) {
         const BEGIN: &str = "<!-- transcript of a test -->\n```console\n";
-        let mut printed = transcript.to_owned();
-        for (from, to) in &self.replaced {
-            printed = printed.replace(from, to);
-        }
-        let printed = self.with_known_ids(&printed);
+        let printed = self.as_shown(transcript);
         let place = self.path.display().to_string();
         let missing = || panic!("{place}: no transcript below {heading:?}");
         let below = self.text.find(heading).unwrap_or_else(missing);
         let start = self.text[below..].find(BEGIN).unwrap_or_else(missing);
         let start = below + start + BEGIN.len();
+        let place = format!("below {heading:?}");
+        self.compare(start, &place, &printed);
+    }
+
+    /// What was printed, as the page has it.
+    fn as_shown(&mut self, printed: &str) -> String {
+        let mut printed = printed.to_owned();
+        for (from, to) in &self.replaced {
+            printed = printed.replace(from, to);
+        }
+        self.with_known_ids(&printed)
+    }
+
+    /// The block whose text starts there is what was printed; or it is made so, where that is asked for.
+    fn compare(&mut self, start: usize, place: &str, printed: &str) {
         let end = start + self.text[start..].find("```").expect("the block ends");
-        if self.text[start..end] == printed {
+        if self.text[start..end] == *printed {
             return;
         }
         if std::env::var_os("UPDATE_DOCS").is_some() {
-            self.text.replace_range(start..end, &printed);
+            self.text.replace_range(start..end, printed);
             std::fs::write(&self.path, &self.text).unwrap();
             return;
         }
         self.problems.push(format!(
-            "{place} shows below {heading:?}:\n{}\nIt is (UPDATE_DOCS=1 if that is meant):\n{printed}",
+            "{} shows {place}:\n{}\nIt is (UPDATE_DOCS=1 if that is meant):\n{printed}",
+            self.path.display(),
             &self.text[start..end]
         ));
     }

@@ -370,38 +370,31 @@ impl Search<'_> {
             || evidence.is_some_and(|evidence| self.wanted.is_entry(&evidence.entry))
     }
 
+    /// The ID as the directory has it; `None` for one that has another prefix.
+    fn bare<'i>(&self, external_id: &'i ExternalId) -> Option<&'i str> {
+        let prefix = &*self.sides.policy.external_id_prefix;
+        external_id.as_str().strip_prefix(prefix)
+    }
+
     /// Whose entry has this external ID for its name (DN): another program kept the member under it.
     fn former_person(&self, external_id: &ExternalId) -> Option<u32> {
-        let Sides {
-            directory, policy, ..
-        } = self.sides;
-        let name = external_id
-            .as_str()
-            .strip_prefix(&*policy.external_id_prefix)?;
-        directory.former_ids.as_ref()?.find_person(name)
+        let names = self.sides.directory.former_ids.as_ref()?;
+        names.find_person(self.bare(external_id)?)
     }
 
     /// The same of a group.
     fn former_group(&self, external_id: &ExternalId) -> Option<u32> {
-        let Sides {
-            directory, policy, ..
-        } = self.sides;
-        let name = external_id
-            .as_str()
-            .strip_prefix(&*policy.external_id_prefix)?;
-        directory.former_ids.as_ref()?.find_group(name)
+        let names = self.sides.directory.former_ids.as_ref()?;
+        names.find_group(self.bare(external_id)?)
     }
 
     /// The people of the directory whose member this is, by external ID, by the name of an entry, or else by
     /// address.
     fn users_of(&self, member: &FoundMember) -> Vec<u32> {
-        let Sides {
-            directory, policy, ..
-        } = self.sides;
+        let directory = self.sides.directory;
         let users = || directory.users.iter().zip(0u32..);
         if let Some(external_id) = &member.external_id {
-            let prefix = &*policy.external_id_prefix;
-            let bare = external_id.as_str().strip_prefix(prefix);
+            let bare = self.bare(external_id);
             let by_id = users().find(|(user, _)| Some(user.id.as_str()) == bare);
             let by_id = by_id.map(|(_, at)| at);
             if let Some(at) = by_id.or_else(|| self.former_person(external_id)) {
@@ -501,9 +494,7 @@ impl Search<'_> {
         let id = self.prefixed(Some(&user.id));
         let email = user.email.as_ref().ok();
         let is_former = |external_id: &ExternalId| {
-            let bare = external_id
-                .as_str()
-                .strip_prefix(&*self.sides.policy.external_id_prefix);
+            let bare = self.bare(external_id);
             let is_own = |user: &User| Some(user.id.as_str()) == bare;
             self.former_person(external_id) == Some(at) && !directory.users.iter().any(is_own)
         };
