@@ -16,7 +16,8 @@ pub enum NeedsCompleteRead {
     Held,
     /// Something would be taken away, or an ID, a role or access to a collection would change.
     Takes(Kind, ExternalId),
-    /// Something would be given to whom no entry was sent in this read.
+    /// Something would be given to whom no entry was sent in this read, or to a group of which that is true, or in
+    /// a group.
     NotReadNow(Kind, ExternalId),
     /// Somebody would get access back whose entry lacks the attribute that tells disabled accounts: whether it is
     /// hidden there is said by all entries beside it.
@@ -74,10 +75,16 @@ fn objection(change: &Change, read_now: &ReadNow) -> Option<NeedsCompleteRead> {
         Action::Member(MemberAction::Invite { from: None, .. } | MemberAction::Restore) => {
             Some(read_now.users.contains(id))
         }
-        // Who is in a group is said by the group.
+        // Who is in a group is said by the group; that they are still there, by their own entry alone.
         Action::Group(
-            GroupAction::Create { .. } | GroupAction::Rename { .. } | GroupAction::Update(_),
-        ) => Some(read_now.groups.contains(id)),
+            action @ (GroupAction::Create { .. }
+            | GroupAction::Rename { .. }
+            | GroupAction::Update(_)),
+        ) => {
+            let mut added = action.added().unwrap_or_default().iter();
+            let are_read = added.all(|member| read_now.users.contains(member));
+            Some(read_now.groups.contains(id) && are_read)
+        }
         _ => None,
     };
     match is_read {

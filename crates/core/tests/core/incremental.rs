@@ -101,6 +101,67 @@ fn who_is_in_a_group_is_said_by_the_group() {
     );
 }
 
+/// The directory may hide Ben's entry by now, and a group go on naming him.
+#[test]
+fn whose_own_entry_was_not_read_now_comes_into_no_group() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("ben", "ben@example.com")
+        .group("law", "Law", &["ann", "ben"]);
+    let before = organization()
+        .member("ann", "ann@example.com")
+        .member("ben", "ben@example.com");
+    let read = |users: &[&str]| ReadNow {
+        groups: groups(&["law"]).groups,
+        ..people(users)
+    };
+    let there = before.clone().group("law", "Law", &["ann@example.com"]);
+    for (organization, kind) in [(before, Kind::CreateGroup), (there, Kind::UpdateGroup)] {
+        let without = plan(&directory, read(&["ann"]), &organization);
+        assert_eq!(kinds(&without), []);
+        assert_eq!(
+            without.needs_complete_read,
+            Some(NeedsCompleteRead::NotReadNow(kind, id("law")))
+        );
+        let with = plan(&directory, read(&["ann", "ben"]), &organization);
+        assert_eq!(kinds(&with), [kind]);
+    }
+    // Only those who come in matter.
+    let named = organization()
+        .member("ann", "ann@example.com")
+        .member("ben", "ben@example.com")
+        .group("law", "Legal", &["ann@example.com", "ben@example.com"]);
+    let renamed = plan(&directory, read(&[]), &named);
+    assert_eq!(kinds(&renamed), [Kind::RenameGroup]);
+}
+
+/// The group may be hidden by now: a whole read would leave Ben out.
+#[test]
+fn who_is_in_scope_by_a_group_is_invited_only_if_that_was_read_now() {
+    let directory = directory()
+        .person("ann", "ann@example.com")
+        .person("ben", "ben@example.com")
+        .group("law", "Law", &["ann", "ben"])
+        .group("other", "Other", &["ann"]);
+    let before = organization()
+        .member("ann", "ann@example.com")
+        .group("law", "Law", &["ann@example.com"])
+        .group("other", "Other", &["ann@example.com"]);
+    let mut policy = generous();
+    policy.groups.only_their_members = true;
+    let plan = |read_groups: &[&str]| {
+        let read_now = groups(read_groups);
+        Run::default().plan_incremental(&directory, read_now, &before, &policy)
+    };
+    for unread in [&[][..], &["other"]] {
+        let guarded = plan(unread);
+        assert_eq!(kinds(&guarded), [], "{unread:?}");
+        assert!(guarded.needs_complete_read.is_some());
+    }
+    let read = plan(&["law"]);
+    assert_eq!(kinds(&read), [Kind::Invite, Kind::UpdateGroup]);
+}
+
 #[test]
 fn a_limit_that_would_hold_something_asks_for_everything() {
     let mut crowd = directory().person("ann", "ann@example.com");
@@ -185,8 +246,13 @@ proptest! {
                     prop_assert!(read_now.users.contains(&own), "{change:?}");
                 }
                 Action::Group(
-                    GroupAction::Create { .. } | GroupAction::Rename { .. } | GroupAction::Update(_)
-                ) => prop_assert!(read_now.groups.contains(&own), "{change:?}"),
+                    action @ (GroupAction::Create { .. } | GroupAction::Rename { .. } | GroupAction::Update(_))
+                ) => {
+                    prop_assert!(read_now.groups.contains(&own), "{change:?}");
+                    for member in action.added().unwrap_or_default() {
+                        prop_assert!(read_now.users.contains(&prefixed(member).unwrap()), "{change:?}");
+                    }
+                }
                 other => prop_assert!(false, "{other:?}"),
             }
         }

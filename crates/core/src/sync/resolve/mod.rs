@@ -75,6 +75,17 @@ pub fn resolve_incremental(
     {
         read_now.groups.remove(&group.id);
     }
+    if policy.groups.only_their_members {
+        // Who is in scope is said by a group as well.
+        let groups = directory.groups.iter();
+        let groups = groups.filter(|group| read_now.groups.contains(&group.id));
+        let groups = groups.filter(|group| group_scope(&group.name, &policy.groups) == Scope::In);
+        let members = groups.flat_map(|group| &group.users);
+        let members: FastSet<&ExternalId> = members
+            .filter_map(|at| Some(&directory.users.get(*at as usize)?.id))
+            .collect();
+        read_now.users.retain(|id| members.contains(id));
+    }
     let prefixed = |ids: FastSet<ExternalId>| {
         let ids = ids.iter();
         ids.filter_map(|id| id.with_prefix(&policy.external_id_prefix).ok())
