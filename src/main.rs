@@ -14,13 +14,11 @@ fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing has set up TLS before main");
-    let ended = tokio::runtime::Runtime::new().map(|runtime| {
-        let ended = runtime.block_on(run());
-        // What still computes has no say in when the process ends.
-        runtime.shutdown_background();
-        ended
-    });
-    match ended.unwrap_or_else(|error| Err(error.into())) {
+    let ended = match std::env::args_os().next().and_then(|name| Role::of(&name)) {
+        Some(role) => run_plugin(role),
+        None => cli::run().map_err(Box::from),
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             cli::complain(&format!("error: {}", cli::explain(&*error)));
@@ -29,9 +27,10 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<ExitCode, Box<dyn Error>> {
-    match std::env::args_os().next().and_then(|name| Role::of(&name)) {
-        Some(role) => Ok(plugin::run(role).await?),
-        None => Ok(cli::run().await?),
-    }
+fn run_plugin(role: Role) -> Result<ExitCode, Box<dyn Error>> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(plugin::run(role));
+    // What still computes has no say in when the process ends.
+    runtime.shutdown_background();
+    Ok(ended?)
 }

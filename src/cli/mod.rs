@@ -45,6 +45,7 @@ pub(crate) mod view;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
 pub use adopt::AdoptError;
 pub use manifests::ManifestError;
@@ -87,6 +88,9 @@ pub enum CliError {
     /// The operator ended by itself.
     #[error(transparent)]
     Operator(#[from] crate::controller::OperatorError),
+    /// The system gives no thread or no way to wait for sockets.
+    #[error("can't wait for input and output")]
+    Runtime(#[source] std::io::Error),
     /// Standard output couldn't be written.
     #[error("can't write to standard output")]
     Output(#[from] std::io::Error),
@@ -96,7 +100,7 @@ pub enum CliError {
 ///
 /// # Errors
 /// What kept the command from its work; it is for the caller to print.
-pub async fn run() -> Result<ExitCode, CliError> {
+pub fn run() -> Result<ExitCode, CliError> {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(help_or_error) => {
@@ -105,6 +109,20 @@ pub async fn run() -> Result<ExitCode, CliError> {
             return Ok(ExitCode::from(u8::from(help_or_error.use_stderr())));
         }
     };
+    let mut runtime = match line.command {
+        Command::Operator(_) => Builder::new_multi_thread(),
+        // It does one thing after the other. Beside a thread that waits for sockets it would be woken for each
+        // piece that comes.
+        _ => Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build().map_err(CliError::Runtime)?;
+    let ended = runtime.block_on(execute(line));
+    // What still computes has no say in when the process ends.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn execute(line: CommandLine) -> Result<ExitCode, CliError> {
     let telemetry = Telemetry::start(&request::logs(&line)?)?;
     let result = dispatch(line.command).await;
     telemetry.shutdown().await;

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
+use memchr::{memchr, memchr2};
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use serde::de::DeserializeOwned;
@@ -91,24 +92,33 @@ impl<R> ShortTexts<R> {
         }
     }
 
-    fn follow(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for &byte in bytes {
+    fn follow(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
             let Some(length) = &mut self.text else {
-                if byte == b'"' {
-                    self.text = Some(0);
-                }
+                let Some(quote) = memchr(b'"', bytes) else {
+                    break;
+                };
+                self.text = Some(0);
+                bytes = &bytes[quote + 1..];
                 continue;
             };
-            *length += 1;
+            let is_escaped = std::mem::take(&mut self.after_backslash);
+            let end = match is_escaped {
+                true => Some(0),
+                false => memchr2(b'"', b'\\', bytes),
+            };
+            let (passed, rest) = bytes.split_at(end.map_or(bytes.len(), |at| at + 1));
+            *length += passed.len();
             if *length > TEXT_MAX {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            match byte {
-                _ if self.after_backslash => self.after_backslash = false,
-                b'\\' => self.after_backslash = true,
-                b'"' => self.text = None,
-                _ => {}
+            match end.map(|at| bytes[at]) {
+                _ if is_escaped => {}
+                Some(b'\\') => self.after_backslash = true,
+                Some(_) => self.text = None,
+                None => {}
             }
+            bytes = rest;
         }
         Ok(())
     }
@@ -437,16 +447,21 @@ mod tests {
 
     #[test]
     fn a_text_without_end_is_given_up_before_it_is_kept() {
-        let read = |text: &str| {
+        let read = |text: &str, at_once| {
             let reader = ShortTexts::new(text.as_bytes());
+            let reader = io::BufReader::with_capacity(at_once, reader);
             serde_json::from_reader::<_, Value>(reader).map_err(|error| undecodable(&error, 1))
         };
-        // Quotes that don't end the text don't begin to count anew.
-        for part in ["x", "\\\"", "\\\\"] {
+        // Quotes that don't end the text don't begin to count anew, wherever it is cut on its way.
+        let parts = ["x", "\\\"", "\\\\", "x\\\\\\\"", "\\u0022"];
+        for (part, at_once) in parts
+            .into_iter()
+            .flat_map(|part| [1, 5, READ_AHEAD].map(|at_once| (part, at_once)))
+        {
             let most = part.repeat(TEXT_MAX / part.len() - 1);
-            assert!(read(&format!("[\"{most}\", \"{most}\"]")).is_ok());
+            assert!(read(&format!("[\"{most}\", \"{most}\"]"), at_once).is_ok());
             let more = part.repeat(TEXT_MAX / part.len() + 1);
-            let failure = read(&format!("{{\"a\": \"{more}\"}}")).unwrap_err();
+            let failure = read(&format!("{{\"a\": \"{more}\"}}"), at_once).unwrap_err();
             assert!(
                 matches!(&failure, Failure::Undecodable(why) if why.contains("longer than 1048576")),
                 "{failure}"

@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use reqwest::Method;
 use uuid::Uuid;
 
+use crate::OrganizationClient;
+use crate::OrganizationError;
 use crate::directory::{Email, ExternalId};
+use crate::error::{COLLECTIONS_UNKNOWN, NO_SUCH_CALL};
 use crate::http::Idempotency;
 use crate::http::process_limits::BoundedValue;
-use crate::organization::OrganizationClient;
-use crate::organization::OrganizationError;
-use crate::organization::error::{COLLECTIONS_UNKNOWN, NO_SUCH_CALL};
-use crate::organization::model::{Member, MemberRole, MemberStatus};
-use crate::organization::role::{AccessRole, Permissions};
-use crate::organization::wire::{FullMember, MemberUpdate, NewMember};
-use crate::organization::{Made, NotMade};
+use crate::model::{Member, MemberRole, MemberStatus};
+use crate::role::{AccessRole, Permissions};
 use crate::text::sanitize;
+use crate::wire::{FullMember, MemberUpdate, NewMember};
+use crate::{Made, NotMade};
 
 /// One member with access to thousands of collections.
 const MEMBER_MAX: u64 = 16 << 20;

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use crate::directory::{Email, ExternalId};
 use crate::http::process_limits::BoundedValue;
 use crate::http::{Answer, RemoteText};
-use crate::organization::model::{Group, Member, MemberRole, MemberStatus, Seats};
-use crate::organization::role::{AccessRole, Permissions};
-use crate::sync::history::CollectionAccess;
+use crate::model::{Group, Member, MemberRole, MemberStatus, Seats};
+use crate::role::{AccessRole, Permissions};
+use directory_sync_core::sync::history::CollectionAccess;
 
 /// A list, whose items become ours one by one as they arrive.
 #[derive(Deserialize)]

@@ -2,10 +2,10 @@
 
 use secrecy::SecretString;
 
+use crate::OrganizationClient;
 use crate::fault::Step;
 use crate::http::HttpError;
-use crate::organization::OrganizationClient;
-use crate::organization::model::{Content, Organization, Seats};
+use crate::model::{Content, Organization, Seats};
 
 /// What a person has to know before the first sync.
 const VAULTWARDEN: &str = "this is Vaultwarden: it can import, and revoke by import; it can't be \

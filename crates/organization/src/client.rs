@@ -10,13 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::error::{NO_SUCH_CALL, OrganizationError, Refusal};
 use crate::http::{
     Answer, ApiClient, Call, CallName, Credential, Expiry, Failure, HttpError, RemoteText,
     ServerTrust, Token, TokenCache, TokenSource,
 };
-use crate::organization::error::{NO_SUCH_CALL, OrganizationError, Refusal};
-use crate::organization::seats::KnownSeats;
-use crate::organization::{InvalidSettings, Region, Settings, wire};
+use crate::seats::KnownSeats;
+use crate::{InvalidSettings, Region, Settings, wire};
 
 /// One organization on one server.
 ///
@@ -354,7 +354,7 @@ impl TokenSource for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::organization::{ClientId, Region};
+    use crate::{ClientId, Region};
 
     #[test]
     fn organizations_of_a_cloud_region_share_the_limits_of_calls_and_of_tokens() {

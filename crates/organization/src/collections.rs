@@ -4,12 +4,12 @@ use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::organization::OrganizationClient;
-use crate::organization::OrganizationError;
-use crate::organization::client::is_no_call;
-use crate::organization::collection::{Collection, CollectionAccess};
-use crate::organization::wire::List;
+use crate::OrganizationClient;
+use crate::OrganizationError;
+use crate::client::is_no_call;
+use crate::collection::{Collection, CollectionAccess};
 use crate::text::sanitize;
+use crate::wire::List;
 
 /// All collections, each with the groups that have access.
 const LIST_MAX: u64 = 1 << 28;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use reqwest::StatusCode;
 
+use crate::OrganizationClient;
+use crate::OrganizationError;
+use crate::error::Refusal;
 use crate::http::{Failure, HttpError, RemoteText};
-use crate::organization::OrganizationClient;
-use crate::organization::OrganizationError;
-use crate::organization::error::Refusal;
-use crate::organization::import::RowKind;
-use crate::organization::import::batches::Row;
-use crate::organization::wire::ErrorBody;
+use crate::import::RowKind;
+use crate::import::batches::Row;
+use crate::wire::ErrorBody;
 
 /// What the server made of one request.
 #[derive(Debug)]

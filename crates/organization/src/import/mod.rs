@@ -17,8 +17,8 @@ use serde::Serialize;
 
 use crate::directory::{Email, ExternalId};
 use crate::http::HttpError;
-use crate::organization::model::Organization;
-use crate::organization::{OrganizationClient, OrganizationError};
+use crate::model::Organization;
+use crate::{OrganizationClient, OrganizationError};
 use batches::{BatchSize, Row};
 use verdict::Verdict;
 

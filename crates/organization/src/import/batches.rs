@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::directory::ExternalId;
-use crate::organization::import::{GroupRow, MemberRow, RowKind};
+use crate::import::{GroupRow, MemberRow, RowKind};
 
 /// The cloud takes no more members or groups in one request.
 const ROWS_MAX: usize = 2_000;

@@ -4,6 +4,8 @@
 //! [`import`](OrganizationClient::import) in bulk, and single calls on members and groups for what
 //! an import can't do. Everything is paced to the server's limits and safe to repeat.
 
+#![deny(missing_docs)]
+
 mod check;
 mod client;
 mod collections;
@@ -18,6 +20,12 @@ mod seats;
 mod settings;
 mod spec;
 mod wire;
+
+// The crates below, by the names of their rooms.
+use directory_sync_api as api;
+use directory_sync_directory::{self as directory, complete, problem, text};
+use directory_sync_http::{self as http, fault};
+use directory_sync_source::{checks, references};
 
 pub use directory_sync_core::organization::{collection, model, role};
 

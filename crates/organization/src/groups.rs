@@ -6,16 +6,16 @@ use futures::{StreamExt as _, stream};
 use reqwest::Method;
 use uuid::Uuid;
 
+use crate::OrganizationClient;
+use crate::OrganizationError;
+use crate::collection::AccessChange;
 use crate::directory::ExternalId;
-use crate::organization::OrganizationClient;
-use crate::organization::OrganizationError;
-use crate::organization::collection::AccessChange;
-use crate::organization::error::COLLECTIONS_UNKNOWN;
-use crate::organization::read::SIDE_BY_SIDE;
-use crate::organization::wire::{FullGroup, GroupMembers, GroupUpdate};
-use crate::organization::{Made, NotMade};
-use crate::sync::history::CollectionAccess;
+use crate::error::COLLECTIONS_UNKNOWN;
+use crate::read::SIDE_BY_SIDE;
 use crate::text::sanitize;
+use crate::wire::{FullGroup, GroupMembers, GroupUpdate};
+use crate::{Made, NotMade};
+use directory_sync_core::sync::history::CollectionAccess;
 
 /// One group with access to thousands of collections.
 const GROUP_MAX: u64 = 16 << 20;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::InvalidSettings;
 use crate::fault::FaultKind;
 use crate::http::HttpError;
-use crate::organization::InvalidSettings;
 
 /// Where an administrator finds the key.
 pub(super) const WHERE_THE_KEY_IS: &str = "an owner finds it in the admin console under Settings, \

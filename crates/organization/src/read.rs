@@ -8,15 +8,15 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::OrganizationClient;
+use crate::OrganizationError;
 use crate::complete::Complete;
 use crate::directory::{Email, ExternalId};
 use crate::http::HttpError;
 use crate::http::process_limits::BoundedList;
-use crate::organization::OrganizationClient;
-use crate::organization::OrganizationError;
-use crate::organization::model::{Content, Group, Member, MemberStatus, Organization};
-use crate::organization::wire::{List, Listed, ServerConfig};
+use crate::model::{Content, Group, Member, MemberStatus, Organization};
 use crate::problem::{Problem, ProblemReason};
+use crate::wire::{List, Listed, ServerConfig};
 
 /// A million members with their collections stay well below; the process's own limit may be smaller.
 const LIST_MAX: u64 = 1 << 30;

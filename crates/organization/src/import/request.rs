@@ -3,12 +3,12 @@
 use reqwest::Method;
 use serde::Serialize;
 
+use crate::OrganizationClient;
+use crate::OrganizationError;
 use crate::http::Idempotency;
-use crate::organization::OrganizationClient;
-use crate::organization::OrganizationError;
-use crate::organization::import::batches::Row;
-use crate::organization::import::verdict::Verdict;
-use crate::organization::import::{GroupRow, MemberRow};
+use crate::import::batches::Row;
+use crate::import::verdict::Verdict;
+use crate::import::{GroupRow, MemberRow};
 
 const PATH: &str = "/public/organization/import";
 

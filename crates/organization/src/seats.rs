@@ -6,12 +6,12 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
+use crate::OrganizationClient;
+use crate::OrganizationError;
 use crate::http::{ApiClient, HttpError};
-use crate::organization::OrganizationClient;
-use crate::organization::OrganizationError;
-use crate::organization::model::Seats;
-use crate::organization::read::is_status;
-use crate::organization::wire::Subscription;
+use crate::model::Seats;
+use crate::read::is_status;
+use crate::wire::Subscription;
 
 /// No subscription is longer.
 const ANSWER_MAX: u64 = 1 << 20;
