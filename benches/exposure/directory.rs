@@ -92,7 +92,8 @@ impl Directory {
                 let mut ldif = Ldif::empty(Samba::DOMAIN);
                 let reader = Account::new(READER).with_password();
                 reader.add_to(&mut ldif, &format!("CN=Users,{}", Samba::DOMAIN));
-                let samba = Samba::options().allow_plaintext().ldif(ldif.text());
+                let samba = Samba::options().allow_plaintext().prefork();
+                let samba = samba.ldif(ldif.text());
                 let crowd = Crowd {
                     people: people as usize,
                     team: TEAM as usize,

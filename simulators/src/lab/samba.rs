@@ -14,6 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use crowd::Crowd;
+use options::Model;
 pub use options::{Account, AccountStatus, SambaOptions};
 
 use super::process::Process;
@@ -32,6 +33,7 @@ const TEMPLATE: &str = "template";
 /// global catalog and DNS.
 pub struct Samba {
     program: PathBuf,
+    model: Model,
     address: Ipv4Addr,
     authority: Authority,
     /// What it was when it started.
@@ -89,7 +91,12 @@ impl Samba {
             }
             Some(crowd) => cache::filled(crowd, &options.ldif)?,
         };
-        Self::launch(program, folder, template, options.strong_auth)
+        Self::launch(
+            (program, options.model),
+            folder,
+            template,
+            options.strong_auth,
+        )
     }
 
     /// Another controller with the content that this one started with, which knows nothing of it.
@@ -107,11 +114,16 @@ impl Samba {
                 template
             }
         };
-        Self::launch(self.program.clone(), folder, template, strong_auth)
+        Self::launch(
+            (self.program.clone(), self.model),
+            folder,
+            template,
+            strong_auth,
+        )
     }
 
     fn launch(
-        program: PathBuf,
+        (program, model): (PathBuf, Model),
         folder: TempDir,
         template: PathBuf,
         strong_auth: bool,
@@ -123,9 +135,10 @@ impl Samba {
         let authority = Authority::new("directory-sync lab: domain")?;
         let identity = authority.server(&[&address.to_string(), Self::HOST])?;
         present(&base, &authority, &identity)?;
-        let process = serve(&program, folder.path())?;
+        let process = serve(&program, model, folder.path())?;
         let mut this = Self {
             program,
+            model,
             address,
             authority,
             template,
@@ -219,7 +232,7 @@ impl Samba {
     /// When it doesn't start, with the end of its log.
     pub fn restart(&mut self) -> Result<(), LabError> {
         self.kill();
-        self.process = serve(&self.program, self.folder.path())?;
+        self.process = serve(&self.program, self.model, self.folder.path())?;
         self.wait()
     }
 
@@ -316,14 +329,15 @@ fn copy(from: &Path, to: &Path) -> Result<(), LabError> {
     run("copy the domain", &mut command, None).map(drop)
 }
 
-fn serve(program: &Path, folder: &Path) -> Result<Process, LabError> {
+fn serve(program: &Path, model: Model, folder: &Path) -> Result<Process, LabError> {
     let configuration = folder.join("dc/etc/smb.conf").display().to_string();
-    // `-i` keeps it in the foreground, and one process is all it is.
-    Process::start(
-        program,
-        ["-i", "-M", "single", "-s", &configuration],
-        folder,
-    )
+    // Both stay in the foreground. With `-i` one process is all it is; others end when the first one is gone.
+    let model: &[&str] = match model {
+        Model::Single => &["-i", "-M", "single"],
+        Model::Prefork => &["-F", "--no-process-group", "-M", "prefork"],
+    };
+    let arguments = model.iter().copied().chain(["-s", &configuration]);
+    Process::start(program, arguments, folder)
 }
 
 /// Works on the domain's database itself, which the controller sees at once.

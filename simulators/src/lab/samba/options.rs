@@ -9,6 +9,16 @@ pub struct SambaOptions {
     pub(super) ldif: String,
     pub(super) crowd: Option<Crowd>,
     pub(super) strong_auth: bool,
+    pub(super) model: Model,
+}
+
+/// How many processes answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Model {
+    /// One, which answers one request after the other.
+    Single,
+    /// Several, as Samba does where nothing else is asked for.
+    Prefork,
 }
 
 /// A user of the domain.
@@ -41,6 +51,7 @@ impl Default for SambaOptions {
             ldif: String::new(),
             crowd: None,
             strong_auth: true,
+            model: Model::Single,
         }
     }
 }
@@ -65,6 +76,13 @@ impl SambaOptions {
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
         self.strong_auth = false;
+        self
+    }
+
+    /// Answers by several processes, as controllers do in the field: a long read keeps nobody else waiting.
+    #[must_use]
+    pub fn prefork(mut self) -> Self {
+        self.model = Model::Prefork;
         self
     }
 
