@@ -368,13 +368,18 @@ async fn a_connector_that_still_runs_between_a_killed_sync_and_the_next_does_no_
         adopt(&lab, "data.json", "staff").await;
         lab.organization
             .set_latency(std::time::Duration::from_millis(150));
-        let given = || {
+        let has_old_id = |name: &str| {
             let now = lab.organization.snapshot();
-            let ids = now.members.values();
-            let ids = ids.filter_map(|member| member.external_id.as_deref());
-            ids.filter(|id| !id.starts_with("uid=")).count()
+            let mut ids = now.members.values();
+            ids.any(|member| {
+                member
+                    .external_id
+                    .as_deref()
+                    .is_some_and(|id| id.starts_with(name))
+            })
         };
-        lab.run_until_killed("sync -f staff --yes", || given() > 0)
+        let both_have_new_ids = || !has_old_id("uid=ada,") && !has_old_id("uid=bob,");
+        lab.run_until_killed("sync -f staff --yes", both_have_new_ids)
             .await;
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         lab.organization.set_latency(std::time::Duration::ZERO);
