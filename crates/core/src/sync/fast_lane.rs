@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::directory::hash::FastMap;
 use crate::directory::{AccountState, Email, Evidence, ExternalId, User};
 use crate::organization::model::{Content, Member, MemberRole, MemberStatus};
 use crate::sync::change_set::ChangeSet;
@@ -86,7 +87,7 @@ impl Candidates {
         if is_open {
             return None;
         }
-        let mut of_email: HashMap<&Email, usize> = HashMap::new();
+        let mut of_email: FastMap<&Email, usize> = FastMap::default();
         for email in roster.people.iter().filter_map(|one| one.email.as_ref()) {
             *of_email.entry(email).or_default() += 1;
         }
@@ -122,20 +123,22 @@ impl Candidates {
             rule,
             people,
         } = self;
-        let mut members_with: HashMap<&Email, usize> = HashMap::new();
-        let mut by_id: HashMap<u64, usize> = HashMap::new();
+        let mut members_with: FastMap<&Email, usize> = FastMap::default();
+        let mut by_id: FastMap<u64, usize> = FastMap::default();
+        let mut with_ids = vec![];
         for member in &content.members {
             *members_with.entry(&member.email).or_default() += 1;
             if let Some(id) = &member.external_id {
-                *by_id.entry(hash_of(id)).or_default() += 1;
+                let id = hash_of(id);
+                *by_id.entry(id).or_default() += 1;
+                with_ids.push((id, member));
             }
         }
         // Who shares a hash isn't told apart.
-        let alone = content.members.iter().filter_map(|member| {
-            let id = hash_of(member.external_id.as_ref()?);
-            let is_alone = by_id.get(&id) == Some(&1) && !changed.contains(&member.id);
-            is_alone.then_some((id, member))
-        });
+        let is_alone = |(id, member): &(u64, &Member)| {
+            by_id.get(id) == Some(&1) && !changed.contains(&member.id)
+        };
+        let alone = with_ids.iter().copied().filter(is_alone);
         let is_person = |id: u64, member: &Member| {
             let first = people.partition_point(|one| one.0 < id);
             let email = email_hash(&member.email);

@@ -1,8 +1,9 @@
 //! Looks for what was applied in what the organization holds afterwards.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::directory::ExternalId;
+use crate::directory::hash::{FastMap, FastSet};
 use crate::organization::collection::{AccessChange, CollectionAccess};
 use crate::organization::model::{Content, Group, Member, MemberStatus};
 use crate::organization::role::AccessRole;
@@ -17,7 +18,7 @@ use crate::text::sanitize;
 /// Group memberships aren't looked at: an import that was accepted has set them, for everyone who
 /// is a member.
 pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
-    let seen = Seen::new(after);
+    let seen = Seen::of(plan, after);
     for (at, change) in plan.changes.iter().enumerate() {
         let id = change.external_id();
         if applied.refused.has(change) || seen.shows(change) {
@@ -39,30 +40,30 @@ pub fn verify(plan: &Plan, after: &Content, applied: &mut Applied) {
     }
 }
 
+/// What the organization holds of what a plan is about.
 struct Seen<'a> {
-    members: HashMap<&'a ExternalId, &'a Member>,
-    groups: HashMap<&'a ExternalId, &'a Group>,
-    group_ids: HashSet<uuid::Uuid>,
+    members: FastMap<&'a ExternalId, &'a Member>,
+    groups: FastMap<&'a ExternalId, &'a Group>,
+    group_ids: FastSet<uuid::Uuid>,
     access: HashMap<uuid::Uuid, &'a [CollectionAccess]>,
 }
 
 impl<'a> Seen<'a> {
-    fn new(after: &'a Content) -> Self {
+    fn of(plan: &Plan, after: &'a Content) -> Self {
+        let ids: FastSet<_> = plan.changes.iter().map(Change::external_id).collect();
+        let planned = |id: &'a Option<ExternalId>| id.as_ref().filter(|id| ids.contains(id));
+        let members = after.members.iter();
+        let groups = after.groups.iter();
         Self {
-            members: after
-                .members
-                .iter()
-                .filter_map(|member| Some((member.external_id.as_ref()?, member)))
+            members: members
+                .filter_map(|member| Some((planned(&member.external_id)?, member)))
                 .collect(),
-            groups: after
-                .groups
-                .iter()
-                .filter_map(|group| Some((group.external_id.as_ref()?, group)))
+            groups: groups
+                .clone()
+                .filter_map(|group| Some((planned(&group.external_id)?, group)))
                 .collect(),
-            group_ids: after.groups.iter().map(|group| group.id).collect(),
-            access: after
-                .groups
-                .iter()
+            group_ids: groups.clone().map(|group| group.id).collect(),
+            access: groups
                 .filter_map(|group| Some((group.id, group.collections.as_deref()?)))
                 .collect(),
         }
