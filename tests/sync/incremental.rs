@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use directory_sync::organization::OrganizationClient;
-use directory_sync::source::ldap::LdapSource;
+use directory_sync::source::ldap::{Bind, LdapSource};
 use directory_sync::source::{
     KeptDirectories, ReadProgress, Reading, Source, SourceError, Step, Update, Version,
 };
@@ -19,7 +19,7 @@ use simulators::lab::{Ldif, Person, Slapd, SlapdOptions};
 use simulators::ldap_proxy::{LdapProxy, MessageFault};
 use simulators::organization::{Config, SimulatedOrganization, Status};
 
-use crate::world::{NO_RETRY, SUFFIX, Sync, address, client, email, source_with};
+use crate::world::{NO_RETRY, SUFFIX, Sync, address, client, email, source_as, source_with};
 
 /// A source that keeps what it read, and counts how it was read.
 struct Counting {
@@ -30,10 +30,10 @@ struct Counting {
 }
 
 impl Counting {
-    fn new(address: SocketAddr) -> Self {
+    fn new(source: LdapSource) -> Self {
         let memory = Arc::new(KeptDirectories::new(16 << 20));
         Self {
-            inner: source_with(address, Duration::from_millis(1_500)).keeping(&memory),
+            inner: source.keeping(&memory),
             whole: AtomicUsize::default(),
             incremental: AtomicUsize::default(),
             unchanged: AtomicUsize::default(),
@@ -84,6 +84,8 @@ impl Source for Counting {
         self.inner.describe()
     }
 }
+
+const TIMEOUT: Duration = Duration::from_millis(1_500);
 
 const WHOLE: [usize; 3] = [1, 0, 0];
 const CHANGES: [usize; 3] = [0, 1, 0];
@@ -156,9 +158,13 @@ struct Sides {
 
 impl Sides {
     async fn start(directory: SocketAddr) -> Self {
+        Self::reading(source_with(directory, TIMEOUT)).await
+    }
+
+    async fn reading(source: LdapSource) -> Self {
         let organization = SimulatedOrganization::start(Config::cloud()).await.unwrap();
         Self {
-            source: Counting::new(directory),
+            source: Counting::new(source),
             client: client(&organization, NO_RETRY),
             organization,
         }
@@ -241,6 +247,68 @@ async fn somebody_whose_entry_was_not_read_now_is_not_invited_on_account_of_it()
     let report = sync.run().await.unwrap();
     assert_eq!(report.applied.get(Kind::Invite), 1);
     assert_eq!(source.take(), BOTH);
+}
+
+/// The rule that hides `hidden` while this entry's description isn't `open`.
+const RULE: &str = "cn=rule,ou=groups,dc=example,dc=com";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_known_joins_a_group_by_their_own_entry_which_is_read_for_that() {
+    let hides = format!(
+        "access to dn.base=\"uid=hidden,ou=people,{SUFFIX}\" by set=\"[{RULE}]/description & [open]\" read by * none"
+    );
+    // With a log of changes the server doesn't name who is there: nobody tells that somebody isn't shown any more.
+    let options = Slapd::options()
+        .database_line("syncprov-sessionlog 1000")
+        .database_line(&hides)
+        .database_line("access to * by * read");
+    let slapd = start(5, options);
+    let rule = |now: &str| {
+        format!("dn: {RULE}\nchangetype: modify\nreplace: description\ndescription: {now}\n\n")
+    };
+    let is_rule = format!(
+        "dn: {RULE}\nchangetype: add\nobjectClass: device\ncn: rule\ndescription: open\n\n"
+    );
+    let people = add("late") + &add("hidden");
+    slapd.modify(&(is_rule + &people)).unwrap();
+    let proxy = LdapProxy::start(address(&slapd)).await.unwrap();
+    // No rule is for the root.
+    let sides = Sides::reading(source_as(Bind::Anonymous, proxy.address(), TIMEOUT)).await;
+    let source = &sides.source;
+    let mut sync = sides.settled().await;
+    assert!(
+        with_access(&sides.organization)
+            .0
+            .contains(&email("hidden"))
+    );
+
+    proxy.disarm();
+    slapd.modify(&members("all", "add", "late")).unwrap();
+    let report = sync.run().await.unwrap();
+    assert_eq!(report.applied.total(), 1, "{report:?}");
+    assert_eq!(source.take(), CHANGES);
+    let requests = proxy.operations();
+    let own = format!("search \"{}\"", dn("late"));
+    assert_eq!(
+        requests.iter().filter(|one| **one == own).count(),
+        1,
+        "{requests:?}"
+    );
+    assert!(requests.len() < 12, "{requests:?}");
+    assert!(with_access(&sides.organization).1.contains(&email("late")));
+    sync.run().await.unwrap();
+    source.take();
+
+    // No entry of what is read has changed when the rule does.
+    slapd.modify(&rule("closed")).unwrap();
+    slapd.modify(&members("all", "add", "hidden")).unwrap();
+    sync.run().await.unwrap();
+    assert_eq!(source.take()[0], 1);
+    assert!(
+        !with_access(&sides.organization)
+            .1
+            .contains(&email("hidden"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

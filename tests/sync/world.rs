@@ -190,16 +190,22 @@ pub fn source(address: SocketAddr) -> LdapSource {
 
 /// A source that gives a silent server up after `timeout`.
 pub fn source_with(address: SocketAddr, timeout: Duration) -> LdapSource {
+    let root = Bind::Simple {
+        dn: format!("cn=root,{SUFFIX}"),
+        password: Slapd::ROOT_PASSWORD.to_owned().into(),
+    };
+    source_as(root, address, timeout)
+}
+
+/// The same as somebody else.
+pub fn source_as(bind: Bind, address: SocketAddr, timeout: Duration) -> LdapSource {
     let server = ServerUrl {
         ldaps: false,
         host: address.ip().to_string(),
         port: address.port(),
     };
     let mut settings = LdapSettings::new(vec![server], SUFFIX);
-    settings.bind = Bind::Simple {
-        dn: format!("cn=root,{SUFFIX}"),
-        password: Slapd::ROOT_PASSWORD.to_owned().into(),
-    };
+    settings.bind = bind;
     settings.page_size = 10;
     settings.idle_timeout = timeout;
     settings.connect_timeout = timeout;

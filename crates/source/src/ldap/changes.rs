@@ -4,7 +4,7 @@
 //! the server, with what was deleted or has left the filter; entries that a read saw already come once more. What is
 //! asked in between is that nothing was renamed above entries: their own number doesn't change by that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -15,13 +15,14 @@ use super::digests::{EntryDigests, names};
 use super::entry::{AttributeName, Entry};
 use super::error::LdapFailure;
 use super::kept::{
-    ENTRY_UUID, EntryUuid, Kept, KeptDirectory, KeptList, NotKept, OBJECT_CLASS, ensure_stored,
+    ENTRY_UUID, Earlier, EntryUuid, Kept, KeptDirectory, KeptList, NotKept, OBJECT_CLASS,
+    ensure_stored,
 };
 use super::packed::Strings;
 use super::read::{GroupReader, UserReader, group_search, new_builder, user_search};
 use super::refresh::{Doubt, Notice};
 use super::search::{Next, Search};
-use super::settings::LdapSettings;
+use super::settings::{GroupSettings, LdapSettings};
 use crate::ReadProgress;
 use crate::api::spec::LdapScope;
 use crate::directory::{Directory, Incremental, ReadNow};
@@ -34,6 +35,8 @@ const SEVERAL_SERVERS: &str = "a change of one server may have come after a late
 const TURN: usize = 4_096;
 /// More new entries than this are read with all others.
 const MANY_NEW: usize = 10_000;
+/// So many known people who join groups are read one by one; more are read with all others.
+const MANY_JOINING: usize = 200;
 /// Attributes that servers change without a number for the change, so that nobody is told: worked out by an overlay
 /// (slapo-memberof(5), slapo-dynlist(5)), or set at a login (slapo-ppolicy(5)).
 const UNTOLD: [&str; 11] = [
@@ -195,8 +198,8 @@ pub(super) async fn stand(
 /// What changed in one list.
 #[derive(Default)]
 struct Changed {
-    /// The entries that were sent.
-    sent: BTreeSet<usize>,
+    /// The entries that were sent, each with what was kept of it before.
+    sent: BTreeMap<usize, Earlier>,
     /// Whether one is other than it was, or gone.
     matters: bool,
 }
@@ -218,51 +221,140 @@ pub(super) async fn update(
         return Err(Doubt::Unexpected("another server would be read"));
     }
     let mut read_now = ReadNow::default();
+    let asked = kept.users.asked();
+    let search = user_search(settings, &asked);
+    let watched = names(&UserReader::new(settings).attributes());
+    let note = |entry: Entry<'_>| {
+        digests.update(entry, &watched);
+        Ok(())
+    };
+    let list = (&mut kept.users, &mut kept.strings);
+    let mut users = update_list(&mut connection, settings, &search, list, note).await?;
     let mut matters = false;
-    {
-        let (list, strings) = (&mut kept.users, &mut kept.strings);
-        let asked = list.asked();
-        let search = user_search(settings, &asked);
-        let watched = names(&UserReader::new(settings).attributes());
-        let each = |entry: Entry<'_>| {
-            digests.update(entry, &watched);
-            Ok(())
-        };
-        let changed =
-            update_list(&mut connection, settings, &search, (list, strings), each).await?;
-        let mut reader = UserReader::new(settings);
-        let entries = changed
-            .sent
-            .iter()
-            .filter_map(|at| list.entry(*at, strings));
-        read_now
-            .users
-            .extend(entries.filter_map(|entry| reader.id(entry)));
-        matters |= changed.matters;
-    }
     if let (Some(list), Some(groups)) = (&mut kept.groups, &settings.groups) {
         let strings = &mut kept.strings;
         let asked = list.asked();
-        let search = group_search(settings, groups, &asked);
+        let group_search = group_search(settings, groups, &asked);
         let each = |entry: Entry<'_>| Ok(ensure_stored(entry)?);
-        let changed =
-            update_list(&mut connection, settings, &search, (list, strings), each).await?;
+        let lists = (list, strings);
+        let changed = update_list(&mut connection, settings, &group_search, lists, each).await?;
+        let list = kept.groups.as_ref();
+        let joining = list.map(|list| joining(settings, groups, kept, list, &changed, &users));
+        for number in joining.transpose()?.into_iter().flatten() {
+            let list = (&mut kept.users, &mut kept.strings);
+            read_person(&mut connection, &search, list, number, note, &mut users).await?;
+        }
         let mut reader = GroupReader::new(settings, groups);
-        let entries = changed
-            .sent
-            .iter()
-            .filter_map(|at| list.entry(*at, strings));
+        let sent = changed.sent.keys().filter_map(|at| kept.group(*at));
         read_now
             .groups
-            .extend(entries.filter_map(|entry| reader.id(entry)));
+            .extend(sent.filter_map(|entry| reader.id(entry)));
         matters |= changed.matters;
     }
+    let mut reader = UserReader::new(settings);
+    let sent = users.sent.keys().filter_map(|at| kept.user(*at));
+    read_now
+        .users
+        .extend(sent.filter_map(|entry| reader.id(entry)));
+    matters |= users.matters;
     connection.close().await;
     kept.reserve()?;
     if matters {
         kept.change();
     }
     Ok(read_now)
+}
+
+/// The people who were kept before, weren't sent now, and are named by a group that was sent and didn't name them
+/// before.
+fn joining(
+    settings: &LdapSettings,
+    groups: &GroupSettings,
+    kept: &KeptDirectory,
+    list: &KeptList,
+    changed: &Changed,
+    users: &Changed,
+) -> Result<Vec<usize>, Doubt> {
+    let reader = GroupReader::new(settings, groups);
+    let strings = &kept.strings;
+    let (mut added, mut text) = (HashSet::new(), String::new());
+    for (number, earlier) in &changed.sent {
+        let mut before = HashSet::new();
+        if let Some(entry) = list.entry_as_it_was(earlier, strings) {
+            reader.each_member(entry, &mut text, |name| {
+                before.insert(name.to_owned());
+            });
+        }
+        if let Some(entry) = list.entry(*number, strings) {
+            reader.each_member(entry, &mut text, |name| {
+                if !before.contains(name) {
+                    added.insert(name.to_owned());
+                }
+            });
+        }
+    }
+    let mut joining = vec![];
+    if added.is_empty() {
+        return Ok(joining);
+    }
+    let reader = UserReader::new(settings);
+    for number in (0..kept.users.numbers()).filter(|number| !users.sent.contains_key(number)) {
+        let mut joins = false;
+        if let Some(entry) = kept.user(number) {
+            reader.each_name(entry, &mut text, |name| joins |= added.contains(name));
+        }
+        if joins {
+            joining.push(number);
+        }
+    }
+    match joining.len() <= MANY_JOINING {
+        true => Ok(joining),
+        false => Err(Doubt::Unexpected("many known people joined groups")),
+    }
+}
+
+/// Reads the entry of one person who was kept, as a whole read would find it.
+///
+/// # Errors
+/// Where it isn't found by that, or is another one.
+async fn read_person(
+    connection: &mut Connection,
+    search: &Search<'_>,
+    (list, strings): (&mut KeptList, &mut Strings),
+    number: usize,
+    mut each: impl FnMut(Entry<'_>) -> Result<(), Doubt>,
+    changed: &mut Changed,
+) -> Result<(), Doubt> {
+    let entry = list.entry(number, strings);
+    let (dn, uuid) = entry
+        .and_then(|entry| Some((entry.dn().to_owned(), list.uuid_of(entry)?)))
+        .ok_or(Doubt::Unexpected("somebody who joined a group isn't kept"))?;
+    let search = Search {
+        what: "somebody who joined a group",
+        base: &dn,
+        scope: LdapScope::Base,
+        filter: search.filter,
+        attributes: search.attributes,
+        controls: search.controls,
+        page_size: 0,
+        idle: search.idle,
+        limit: search.limit,
+    };
+    let mut read = None;
+    connection
+        .search(&search, |entry| {
+            let put = each(entry).and_then(|()| put(list, strings, uuid, entry, changed));
+            let is_first = read.is_none();
+            read = Some(put.map(|number| (number, is_first)));
+            Ok(Next::Continue)
+        })
+        .await?;
+    match read.transpose()? {
+        Some((found, true)) if found == number => Ok(()),
+        _ => Err(Doubt::Unexpected(
+            "somebody who joined a group isn't found any more",
+        )),
+    }
 }
 
 async fn update_list(
@@ -359,11 +451,12 @@ fn put(
             "an entry came under the entryUUID of another one",
         ));
     }
+    let earlier = list.earlier(&uuid);
     let (number, is_other) = match list.put(uuid, entry, strings)? {
         Kept::Changed(number) => (number, true),
         Kept::Same(number) => (number, false),
     };
-    changed.sent.insert(number);
+    changed.sent.entry(number).or_insert(earlier);
     changed.matters |= is_other;
     Ok(number)
 }

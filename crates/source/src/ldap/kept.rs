@@ -65,6 +65,10 @@ pub(super) enum Kept {
     Same(usize),
 }
 
+/// What was kept of an entry before it was sent again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Earlier(u32);
+
 /// Why an entry can't be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotKept {
@@ -180,6 +184,22 @@ impl KeptList {
             true => Kept::Same(number as usize),
             false => Kept::Changed(number as usize),
         })
+    }
+
+    /// What is kept of an entry now, to be looked at once it was sent again.
+    pub fn earlier(&self, uuid: &EntryUuid) -> Earlier {
+        let place = self.number(uuid).and_then(|number| self.places.get(number));
+        Earlier(place.copied().unwrap_or(GONE))
+    }
+
+    /// What was kept of an entry; `None` where nothing was.
+    pub fn entry_as_it_was<'a>(
+        &'a self,
+        earlier: &Earlier,
+        strings: &'a Strings,
+    ) -> Option<Entry<'a>> {
+        let (bytes, _) = bytes_at(&self.entries, earlier.0)?;
+        packed::unpack(bytes, &self.attributes, strings)
     }
 
     /// The number of an entry that is there.
@@ -317,6 +337,16 @@ impl KeptDirectory {
             groups.add(entry, &mut self.strings)?;
         }
         self.make_room()
+    }
+
+    /// The person with this number; `None` where the entry is gone.
+    pub fn user(&self, number: usize) -> Option<Entry<'_>> {
+        self.users.entry(number, &self.strings)
+    }
+
+    /// The group with this number; `None` where the entry is gone.
+    pub fn group(&self, number: usize) -> Option<Entry<'_>> {
+        self.groups.as_ref()?.entry(number, &self.strings)
     }
 
     /// Makes sure that there is room for what has been written since the last time.

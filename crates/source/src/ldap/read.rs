@@ -367,6 +367,18 @@ impl<'a> UserReader<'a> {
         self.ids.ensure_identified(tried)
     }
 
+    /// The names by which groups list the person that an entry describes: its DN, and the values of attributes.
+    pub fn each_name(&self, entry: Entry<'_>, text: &mut String, mut each: impl FnMut(&str)) {
+        dn::normalize(entry.dn(), text);
+        each(text);
+        for attribute in &self.named_by {
+            for value in entry.values(attribute) {
+                name_by_value(attribute, value, text);
+                each(text);
+            }
+        }
+    }
+
     /// Adds the person that an entry describes.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
         self.keys.clear();
@@ -399,8 +411,8 @@ impl<'a> UserReader<'a> {
         for attribute in &self.named_by {
             let known = self.keys.len();
             for value in entry.values(attribute) {
-                self.keys
-                    .push(value_key(attribute, value, &mut self.text, builder));
+                name_by_value(attribute, value, &mut self.text);
+                self.keys.push(builder.key(&self.text));
             }
             is_unnamed |= self.keys.len() == known;
         }
@@ -548,6 +560,24 @@ impl GroupReader {
         })
     }
 
+    /// The names of the members that an entry lists, as people have them: see [`UserReader::each_name`].
+    pub fn each_member(&self, entry: Entry<'_>, text: &mut String, mut each: impl FnMut(&str)) {
+        for (attribute, named_by) in &self.members {
+            for value in entry.values(attribute) {
+                // `groupOfNames` needs a member: empty groups have an empty one.
+                if value.trim().is_empty() {
+                    continue;
+                }
+                match named_by {
+                    // Some put DNs into `memberUid` as well, even side by side with uids.
+                    Some(by) if !looks_like_a_dn(value) => name_by_value(by, value, text),
+                    _ => dn::normalize(dn::without_unique_id(value), text),
+                }
+                each(text);
+            }
+        }
+    }
+
     /// Adds the group that an entry describes.
     pub fn add(&mut self, entry: Entry<'_>, builder: &mut DirectoryBuilder) {
         let key = dn_key(entry.dn(), &mut self.text, builder);
@@ -562,22 +592,9 @@ impl GroupReader {
                 .push(GroupWithoutMembers { key, id, name });
             return;
         }
-        let mut members = vec![];
-        for (attribute, named_by) in &self.members {
-            for value in entry.values(attribute) {
-                // `groupOfNames` needs a member: empty groups have an empty one.
-                if value.trim().is_empty() {
-                    continue;
-                }
-                members.push(match named_by {
-                    // Some put DNs into `memberUid` as well, even side by side with uids.
-                    Some(by) if !looks_like_a_dn(value) => {
-                        value_key(by, value, &mut self.text, builder)
-                    }
-                    _ => dn_key(dn::without_unique_id(value), &mut self.text, builder),
-                });
-            }
-        }
+        let (mut members, mut text) = (vec![], std::mem::take(&mut self.text));
+        self.each_member(entry, &mut text, |name| members.push(builder.key(name)));
+        self.text = text;
         let gid = self.gid.as_ref().and_then(|gid| entry.values(gid).next());
         let Some(gid) = gid else {
             return builder.group(&[key], &id, name, members);
@@ -766,19 +783,13 @@ fn dn_key(dn: &str, text: &mut String, builder: &mut DirectoryBuilder) -> EntryK
     builder.key(text)
 }
 
-/// The key of whoever has this value. The control character keeps it apart from every DN.
-fn value_key(
-    attribute: &AttributeName,
-    value: &str,
-    text: &mut String,
-    builder: &mut DirectoryBuilder,
-) -> EntryKey {
+/// The name of whoever has this value. The control character keeps it apart from every DN.
+fn name_by_value(attribute: &AttributeName, value: &str, text: &mut String) {
     text.clear();
     text.push('\u{1}');
     text.push_str(attribute.short());
     text.push('=');
     text.extend(value.trim().chars().flat_map(char::to_lowercase));
-    builder.key(text)
 }
 
 fn asked_for<'n>(names: impl Iterator<Item = &'n AttributeName>) -> Vec<String> {
