@@ -1,20 +1,19 @@
 //! What people are called whom a plan knows by their ids alone.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use super::Person;
 use crate::directory::ExternalId;
+use crate::directory::hash::FastMap;
 use crate::organization::model::{Content, Member, MemberStatus};
 use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
 
 /// The organization's members by their ids, and those whom a plan invites.
 #[derive(Default)]
 pub(super) struct Names<'a> {
-    members: HashMap<&'a ExternalId, &'a Member>,
-    by_member_id: HashMap<Uuid, &'a Member>,
-    coming: HashMap<&'a ExternalId, &'a Change>,
+    members: FastMap<&'a ExternalId, &'a Member>,
+    by_member_id: FastMap<Uuid, &'a Member>,
+    coming: FastMap<&'a ExternalId, &'a Change>,
 }
 
 impl<'a> Names<'a> {

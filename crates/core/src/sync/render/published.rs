@@ -1,7 +1,7 @@
 //! The form in which a plan is published whole: compressed JSON lines, in which each person stands once.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
 use data_encoding::HEXLOWER;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::document::{ChangeRow, Entry, EvidenceRow, Head, MemberRow, PlanDocument, ProblemRow};
+use crate::directory::hash::FastMap;
 use crate::sync::plan::Kind;
 
 /// No plan has more bytes when it is decompressed: more isn't written, and isn't read.
@@ -109,7 +110,7 @@ pub fn publish(document: &PlanDocument<'_>, max_bytes: usize) -> PublishedPlan {
         // What the encoder keeps for a while, and the end.
         max: max_bytes.saturating_sub(ROOM),
         written: 0,
-        people: HashMap::new(),
+        people: FastMap::default(),
         omitted: BTreeMap::new(),
         held: Some(HeldDigest::of(&document.head)),
     };
@@ -184,7 +185,7 @@ struct Writer<'a> {
     max: usize,
     /// Bytes so far, not compressed.
     written: usize,
-    people: HashMap<PersonKey<'a>, u32>,
+    people: FastMap<PersonKey<'a>, u32>,
     omitted: BTreeMap<String, usize>,
     /// Until all that is held is written.
     held: Option<HeldDigest>,
