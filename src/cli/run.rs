@@ -61,6 +61,17 @@ pub enum RunFailure {
     Signals(#[from] io::Error),
 }
 
+impl RunFailure {
+    /// The same of a run that had made the changes of `earlier` before it planned again.
+    #[must_use]
+    pub fn after(self, earlier: &Report) -> Self {
+        match self {
+            Self::Run(error) => Self::Run(error.after(earlier)),
+            other => other,
+        }
+    }
+}
+
 impl<'a> Run<'a> {
     /// Goes on from what earlier commands took away from the organization, by the state folder.
     /// Other commands on the same organization wait until this one is done.

@@ -122,8 +122,14 @@ async fn sync_one(session: &Session, args: &SyncArgs) -> Result<Synced, NotSynce
         if !report.changed_meanwhile {
             break;
         }
-        let planned = run.plan(approve).await?;
-        report = run.apply(planned).await?.after(report);
+        let next = async {
+            let planned = run.plan(approve).await?;
+            run.apply(planned).await
+        };
+        report = match next.await {
+            Ok(next) => next.after(report),
+            Err(error) => return Err(error.after(&report).into()),
+        };
     }
     print_text(&describe_result(session, &report))?;
     Ok(outcome(&report))

@@ -256,7 +256,7 @@ impl Run<'_> {
         let written = self.name_record(state, &before).await;
         let Some(kept) = kept.ok().flatten().filter(|_| written) else {
             let why = "its object is gone, or status can't be written";
-            return Err(RunError::Unrecorded(why.to_owned()));
+            return Err(RunError::unrecorded(why));
         };
         let mut written_plan = Some(kept);
         let (sender, records) = checkpoints::channel(self.context.timing.record);
@@ -271,12 +271,7 @@ impl Run<'_> {
         self.keep(state, sync_state, None).await.ok();
         self.name_record(state, &before).await;
         let report: Report = applied?;
-        for (kind, count) in report.applied.iter() {
-            let object = &self.entry.object;
-            self.context
-                .metrics
-                .changes_applied(object, kind.name(), count);
-        }
+        self.count_changes(&report.applied);
         self.tell_of_changes(&report).await;
         Ok(settles && report.problems.count() == 0)
     }

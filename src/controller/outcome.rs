@@ -28,7 +28,7 @@ use crate::sync::plan::{
 };
 use crate::sync::progress::{Phase, Progress};
 use crate::sync::report::{ActionCounts, Imported, Mode, Report};
-use crate::sync::run::RunError;
+use crate::sync::run::{RunError, made_before};
 use crate::telemetry::{Object, RunResult};
 use crate::text::truncate;
 
@@ -39,6 +39,19 @@ pub struct RunFailure {
     pub outcome: SyncOutcome,
     /// When the next try is due.
     pub requeue: Requeue,
+}
+
+impl RunFailure {
+    /// The same of a run that had made these changes.
+    #[must_use]
+    pub fn after(mut self, applied: &ActionCounts) -> Self {
+        if let SyncOutcome::Failed { message, .. } | SyncOutcome::Stalled { message, .. } =
+            &mut self.outcome
+        {
+            message.push_str(&made_before(applied));
+        }
+        self
+    }
 }
 
 /// Where the plan is to be seen.
@@ -64,8 +77,8 @@ pub enum Requeue {
 /// before.
 pub fn of_error(error: &RunError) -> RunFailure {
     let during_changes = match error {
-        RunError::Source(_) => None,
-        RunError::Unrecorded(_) | RunError::MadeWay { .. } => Some(true),
+        RunError::Source { .. } => None,
+        RunError::Unrecorded { .. } | RunError::MadeWay { .. } => Some(true),
         RunError::Organization { during, .. } | RunError::Stopped { during, .. } => {
             let reading = matches!(during, Phase::Read | Phase::ReadMemberships);
             Some(!reading)
@@ -107,7 +120,7 @@ pub fn of_report(report: &Report, source: &str, object: &Object, plan: Published
         Mode::Preview if report.planned().is_empty() => format!("{source}: nothing to change"),
         Mode::Preview => format!(
             "{source}: would make {}; see {} {}-plan",
-            listed(&ActionCounts::of(report.planned())),
+            ActionCounts::of(report.planned()),
             plan.storage.kind(),
             object.name
         ),
@@ -469,18 +482,6 @@ fn what_to_do(held: &Held, digest: &str, object: &Object, plan: PublishedAs) -> 
     )
 }
 
-/// `3 Invite, 1 Revoke`; `none` where there are none.
-pub fn listed(counts: &ActionCounts) -> String {
-    let parts: Vec<_> = counts
-        .iter()
-        .map(|(kind, count)| format!("{count} {}", kind.name()))
-        .collect();
-    match parts.is_empty() {
-        true => "none".into(),
-        false => parts.join(", "),
-    }
-}
-
 /// That people aren't restored of whom that wasn't told before, for an event: by number, as with gained rights.
 pub fn describe_not_restored(before: &[ProblemStatus], after: &[ProblemStatus]) -> Option<String> {
     let find = |all: &[ProblemStatus]| {
@@ -560,6 +561,19 @@ pub fn describe_gained_rights(report: &Report) -> Option<String> {
 /// What a run changed, for an event: `Revoked 40 members and updated 12 groups, approved as 3f1c…`; `None`
 /// where it changed nothing.
 pub fn describe_changes(report: &Report) -> Option<String> {
+    let mut text = describe_applied(&report.applied)?;
+    let guarded = report.guarded.as_ref();
+    if let Some(hold) = guarded.and_then(|guarded| guarded.used.as_ref()) {
+        text.push_str(&format!(
+            "; the held changes among them were approved by the digest {}",
+            hold.id
+        ));
+    }
+    Some(text)
+}
+
+/// The same of a run that didn't come to its end.
+pub fn describe_applied(applied: &ActionCounts) -> Option<String> {
     let order = [
         (Kind::Revoke, "revoked", "member"),
         (Kind::Remove, "removed", "member"),
@@ -580,7 +594,7 @@ pub fn describe_changes(report: &Report) -> Option<String> {
     ];
     let parts: Vec<String> = order
         .into_iter()
-        .filter_map(|(kind, done, what)| match report.applied.get(kind) {
+        .filter_map(|(kind, done, what)| match applied.get(kind) {
             0 => None,
             1 => Some(format!("{done} 1 {what}")),
             count => Some(format!("{done} {count} {what}s")),
@@ -592,16 +606,6 @@ pub fn describe_changes(report: &Report) -> Option<String> {
     let mut text = parts.join(", ");
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
-    }
-    let used = report
-        .guarded
-        .as_ref()
-        .and_then(|guarded| guarded.used.as_ref());
-    if let Some(hold) = used {
-        text.push_str(&format!(
-            "; the held changes among them were approved by the digest {}",
-            hold.id
-        ));
     }
     Some(text)
 }
@@ -617,7 +621,7 @@ mod tests {
     use crate::source::SourceError;
 
     fn source(kind: FaultKind) -> RunError {
-        RunError::Source(SourceError {
+        RunError::from(SourceError {
             kind,
             message: "ldaps://ldap.example.com says no".into(),
             cause: None,
@@ -646,6 +650,46 @@ mod tests {
         assert_eq!(waits_until.as_second(), soon.as_second());
         run.start(Phase::Plan, 0);
         assert_eq!(progress(&run).waits_until, None, "it doesn't read any more");
+    }
+
+    #[test]
+    fn what_was_changed_before_a_run_failed_is_told_by_every_failure() {
+        let mut made = ActionCounts::default();
+        made.add(Kind::Invite);
+        made.add(Kind::Revoke);
+        made.add(Kind::Revoke);
+        let errors: [fn() -> RunError; 5] = [
+            || source(FaultKind::Incomplete),
+            || organization(Phase::Read, unsupported()),
+            || RunError::unrecorded("status can't be written"),
+            || RunError::Stopped {
+                during: Phase::Read,
+                applied: ActionCounts::default(),
+            },
+            || RunError::MadeWay {
+                applied: ActionCounts::default(),
+            },
+        ];
+        let told = "; changes made before that: 1 Invite, 2 Revoke";
+        for error in errors {
+            assert!(!error().to_string().contains("before that"));
+            let error = error().after_changes(&made);
+            assert_eq!(*error.applied(), made);
+            let failed = of_error(&error);
+            assert!(failed.outcome.message().ends_with(told), "{error}");
+        }
+        let unrecorded = RunError::unrecorded("why").after_changes(&made);
+        assert!(
+            unrecorded
+                .to_string()
+                .starts_with("nothing more was changed")
+        );
+        let memory = of_memory(64, 100).after(&made);
+        assert!(memory.outcome.message().ends_with(told));
+        assert_eq!(
+            describe_applied(&made).as_deref(),
+            Some("Revoked 2 members, invited 1 member")
+        );
     }
 
     fn failure_of(error: &RunError) -> (String, Requeue) {

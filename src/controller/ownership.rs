@@ -127,6 +127,9 @@ impl Run<'_> {
             )),
             NotClaimed::Record(error) => unavailable(error.to_string()),
         };
-        Some(self.report(state, failed, None, started, took).await)
+        Some(
+            self.report(state, failed, &ActionCounts::default(), started, took)
+                .await,
+        )
     }
 }

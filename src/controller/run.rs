@@ -152,7 +152,7 @@ impl Run<'_> {
     ) -> Option<Timestamp> {
         let started = Timestamp::now();
         if let Err(error) = Box::pin(self.restore(state)).await {
-            let error = RunError::Unrecorded(error.to_string());
+            let error = RunError::unrecorded(error.to_string());
             return Some(self.failed(state, &error, started, Duration::ZERO).await);
         }
         let mut history = std::mem::take(&mut state.sync.history);
@@ -186,17 +186,19 @@ impl Run<'_> {
             Err(error @ RunError::Stopped { .. }) if watchdog.expired().is_some() => {
                 let failed = watchdog.expired().map(outcome::of_expired)?;
                 let applied = error.applied();
+                let failed = failed.after(applied);
                 Some(self.report(state, failed, applied, started, took).await)
             }
             Err(RunError::Stopped { applied, .. }) if memory.was_ended().is_some() => {
                 let received = memory.was_ended()?;
                 let failed = outcome::of_memory(self.context.memory.limit_mib(), received);
                 drop(memory);
-                let applied = Some(&applied);
-                Some(self.report(state, failed, applied, started, took).await)
+                let failed = failed.after(&applied);
+                Some(self.report(state, failed, &applied, started, took).await)
             }
-            Err(RunError::Stopped { .. }) if watchdog.has_to_wait() => {
+            Err(RunError::Stopped { applied, .. }) if watchdog.has_to_wait() => {
                 state.large = true;
+                self.count_changes(&applied);
                 self.stopped()
             }
             Ok(report) => Some(Box::pin(self.finished(state, &report, started, took)).await),
@@ -206,7 +208,7 @@ impl Run<'_> {
                     changes = applied.total(),
                     "sync stopped"
                 );
-                self.count(RunResult::Interrupted, took, &[], Some(&applied));
+                self.count(RunResult::Interrupted, took, &[], &applied);
                 self.stopped()
             }
             Err(error) => Some(self.failed(state, &error, started, took).await),
@@ -303,8 +305,9 @@ impl Run<'_> {
             match Box::pin(self.run_to_end(state, sync_state, &again)).await {
                 Ok(next) => report = next.after(report),
                 // What was changed stays, and the next run reads these groups.
-                Err(RunError::Source(error)) => {
+                Err(RunError::Source { error, applied }) => {
                     tracing::warn!(%error, "the directory couldn't be read again");
+                    report.applied.merge(&applied);
                     break;
                 }
                 Err(error) => return Err(error.after(&report)),
@@ -424,8 +427,8 @@ impl Run<'_> {
         }
         match (kept, self.report_progress(state, progress).await) {
             (kept, true) => Ok(kept.ok().flatten()),
-            (Err(error), false) => Err(RunError::Unrecorded(error.to_string())),
-            (Ok(_), false) => Err(RunError::Unrecorded(UNSEALED.into())),
+            (Err(error), false) => Err(RunError::unrecorded(error.to_string())),
+            (Ok(_), false) => Err(RunError::unrecorded(UNSEALED)),
         }
     }
 
@@ -992,7 +995,7 @@ impl Run<'_> {
         let source = self.connected.source.describe();
         tracing::info!(
             seconds = took.as_secs_f64(),
-            changes = outcome::listed(&report.applied),
+            changes = %report.applied,
             held = report.held().map_or(0, |held| held.changes.len()),
             problems = report.problems.count(),
             "sync ended"
@@ -1001,7 +1004,7 @@ impl Run<'_> {
             outcome::result_of(report),
             took,
             &report.durations,
-            Some(&report.applied),
+            &report.applied,
         );
         self.measure(report);
         // From here on status tells.
@@ -1083,7 +1086,7 @@ impl Run<'_> {
         &self,
         state: &mut ObjectState,
         failed: RunFailure,
-        applied: Option<&ActionCounts>,
+        applied: &ActionCounts,
         started: Timestamp,
         took: Duration,
     ) -> Timestamp {
@@ -1117,6 +1120,10 @@ impl Run<'_> {
             status.consecutive_failures = Some(i64::from(failures));
         });
         self.publisher.publish(state, status).await;
+        if let Some(note) = outcome::describe_applied(applied) {
+            let (about, events) = (&self.publisher.reference, &self.context.events);
+            events.tell(about, "Changed", &note).await;
+        }
         next
     }
 
@@ -1374,12 +1381,18 @@ impl Run<'_> {
         result: RunResult,
         took: Duration,
         phases: &[(Phase, Duration)],
-        applied: Option<&ActionCounts>,
+        applied: &ActionCounts,
     ) {
         let (metrics, object) = (&self.context.metrics, &self.entry.object);
         let phases = phases.iter().map(|(phase, took)| (phase.name(), *took));
         metrics.run_finished(object, result, took, phases);
-        for (kind, count) in applied.into_iter().flat_map(ActionCounts::iter) {
+        self.count_changes(applied);
+    }
+
+    /// Counts changes that were made, in whichever way.
+    pub(super) fn count_changes(&self, applied: &ActionCounts) {
+        let (metrics, object) = (&self.context.metrics, &self.entry.object);
+        for (kind, count) in applied.iter() {
             metrics.changes_applied(object, kind.name(), count);
         }
     }

@@ -5,7 +5,7 @@
 //! be done now. Status says what was shown last, and that it was begun, before anything is changed: so a
 //! confirmation is used once, also where a process ends in the middle, or everything beside the object is lost.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,6 @@ use super::state::{Connected, ObjectState, UndoWord};
 use super::watchdog::Watchdog;
 use crate::api::DirectorySync;
 use crate::api::spec::Mode;
-use crate::directory::ExternalId;
 use crate::history::parse;
 use crate::http::counting;
 use crate::sync::guard::{Approval, Digest};
@@ -72,6 +71,25 @@ pub struct Answer {
 }
 
 impl Answer {
+    fn has(&self, problem: &str) -> bool {
+        self.problems.iter().any(|one| one == problem)
+    }
+
+    fn note(&mut self, problem: String) {
+        if !self.has(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// It made way for revocations after these changes, and doesn't go on.
+    fn interrupted(&mut self, done: &ActionCounts, why: &str) {
+        self.done = Some(by_kind(done));
+        let done = done.total();
+        self.error = Some(format!(
+            "the undo made way for revocations after {done} changes, and {why}: undo the run again, which does the rest"
+        ));
+    }
+
     fn failed(why: String) -> Self {
         Self {
             error: Some(why),
@@ -288,53 +306,66 @@ impl Run<'_> {
         }
         let history = (&*records, &checked);
         let asked = (id, question);
-        let undoing = self.plan_and_undo(state, &mut sync_state, &options, history, asked);
+        let mut answer = Answer::default();
+        let undoing = self.plan_and_undo(
+            state,
+            &mut sync_state,
+            &options,
+            history,
+            asked,
+            &mut answer,
+        );
         let result = counting(memory.counter(), Box::pin(undoing)).await;
         self.keep_history(state, &mut sync_state.history).await;
         self.name_history(state).await;
         watching.shutdown().await;
         state.sync = sync_state;
-        match result {
-            Ok(answer) => {
-                if let Some(done) = &answer.done {
-                    self.tell_of_undo(&answer, done).await;
-                    // The next run shows what it holds now.
-                    if let Some(last) = state.history.get_or_insert_default().last.as_mut() {
-                        last.next = Timestamp::now();
-                    }
-                }
-                Some(answer)
+        let applied = match &result {
+            Err(UndoError::Run(error)) => error.applied().clone(),
+            _ => ActionCounts::default(),
+        };
+        if applied.total() > 0 {
+            answer.done = Some(by_kind(&applied));
+        }
+        if let Some(done) = answer.done.as_ref().filter(|done| !done.is_empty()) {
+            self.tell_of_undo(&answer, done).await;
+        }
+        if answer.done.is_some() {
+            // The next run shows what it holds now.
+            if let Some(last) = state.history.get_or_insert_default().last.as_mut() {
+                last.next = Timestamp::now();
             }
+        }
+        let why = match result {
+            Ok(()) => return Some(answer),
             Err(UndoError::Run(RunError::Stopped { applied, .. })) => {
                 if let Some(expired) = watchdog.expired() {
-                    let failed = outcome::of_expired(expired);
-                    return Some(Answer::failed(failed.outcome.message().to_owned()));
+                    let failed = outcome::of_expired(expired).after(&applied);
+                    failed.outcome.message().to_owned()
+                } else if let Some(received) = memory.was_ended() {
+                    let limit = self.context.memory.limit_mib();
+                    let failed = outcome::of_memory(limit, received).after(&applied);
+                    failed.outcome.message().to_owned()
+                } else {
+                    state.large |= watchdog.has_to_wait();
+                    if applied.total() == 0 {
+                        return None;
+                    }
+                    format!("the undo was stopped; changes made before that: {applied}")
                 }
-                if let Some(received) = memory.was_ended() {
-                    let failed = outcome::of_memory(self.context.memory.limit_mib(), received);
-                    return Some(Answer::failed(failed.outcome.message().to_owned()));
-                }
-                state.large |= watchdog.has_to_wait();
-                if applied.total() == 0 {
-                    return None;
-                }
-                Some(Answer::failed(format!(
-                    "the undo was stopped after {} changes: undo the run again, which does the rest",
-                    applied.total()
-                )))
             }
-            Err(UndoError::Run(error)) => {
-                let done = error.applied().map_or(0, |applied| applied.total());
-                let message = outcome::of_error(&error).outcome.message().to_owned();
-                Some(Answer::failed(match done {
-                    0 => message,
-                    done => format!(
-                        "{message}; {done} changes were made: undo the run again, which does the rest"
-                    ),
-                }))
-            }
-            Err(error) => Some(Answer::failed(error.to_string())),
-        }
+            Err(UndoError::Run(error)) => outcome::of_error(&error).outcome.message().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let rest = match applied.total() {
+            0 => "",
+            _ => "; undo the run again, which does the rest",
+        };
+        Some(Answer {
+            undo: answer.undo.filter(|_| applied.total() > 0),
+            error: Some(format!("{why}{rest}")),
+            ..answer
+        })
     }
 
     /// The history of the resource, as far as the operator has written it, and what of it that is.
@@ -361,7 +392,8 @@ impl Run<'_> {
         options: &RunOptions<'_>,
         (records, checked): (&[Record], &Checked),
         (id, question): (&str, &UndoQuestion),
-    ) -> Result<Answer, UndoError> {
+        answer: &mut Answer,
+    ) -> Result<(), UndoError> {
         let Connected {
             organization, spec, ..
         } = self.connected;
@@ -389,7 +421,8 @@ impl Run<'_> {
             )
             .await?;
         if let Err(error) = checked.ensure(&undo.run) {
-            return Ok(Answer::failed(error.to_string()));
+            *answer = Answer::failed(error.to_string());
+            return Ok(());
         }
         let document = undo.guarded().map(|guarded| {
             UndoDocument::new(
@@ -399,10 +432,7 @@ impl Run<'_> {
                 &undo.digest,
             )
         });
-        let mut answer = Answer {
-            undo: document,
-            ..Answer::default()
-        };
+        answer.undo = document;
         let shown = answer.undo.as_ref().map(|undo| undo.confirmation().0);
         let before = state.undo_word.clone().unwrap_or_default();
         let is_confirmed = |digest: &String| {
@@ -414,11 +444,12 @@ impl Run<'_> {
             other => {
                 answer.changed = other.is_some();
                 self.keep_word(state, UndoWord { shown, ..before }).await;
-                return Ok(answer);
+                return Ok(());
             }
         }
         if shown != before.shown {
-            return Ok(Answer::failed(NOT_SHOWN.into()));
+            *answer = Answer::failed(NOT_SHOWN.into());
+            return Ok(());
         }
         let used = UndoWord {
             shown: None,
@@ -426,15 +457,15 @@ impl Run<'_> {
         };
         if !self.keep_word(state, used).await {
             let why = "status couldn't be written, so nothing was changed: undo the run again";
-            return Ok(Answer::failed(why.into()));
+            *answer = Answer::failed(why.into());
+            return Ok(());
         }
         if undo.changes().is_empty() {
             answer.done = Some(BTreeMap::new());
-            return Ok(answer);
+            return Ok(());
         }
-        let applying = self.undo_to_end(state, sync_state, options, (undo, question), &mut answer);
-        Box::pin(applying).await?;
-        Ok(answer)
+        let applying = self.undo_to_end(state, sync_state, options, (undo, question), answer);
+        Box::pin(applying).await
     }
 
     /// Does what was confirmed. Where somebody seems to have left meanwhile, the undo makes way between two of its
@@ -476,8 +507,11 @@ impl Run<'_> {
                 let confirmed = (undo, question);
                 let applying = self.apply_undo(state, sync_state, &options, confirmed, answer);
                 let ended = Box::pin(applying).await;
-                let whom = leavers.iter().map(|who| left_out(who));
-                answer.problems.extend(whom);
+                leavers.iter().for_each(|who| answer.note(left_out(who)));
+                self.count_changes(match &ended {
+                    Ok(applied) => applied,
+                    Err(error) => error.applied(),
+                });
                 match ended {
                     Err(RunError::MadeWay { applied }) => before.merge(&applied),
                     Ok(mut done) => {
@@ -494,20 +528,11 @@ impl Run<'_> {
             let revoking = self.revoke_within_run(state, sync_state, options.stop);
             told.extend(Box::pin(revoking).await);
             let policy = &self.connected.spec.policy;
-            let told = std::mem::take(&mut told);
-            sync_state.leave_out(&told, policy);
-            let interrupted = |why: String| {
-                let done = before.total();
-                Some(format!(
-                    "the undo made way for revocations after {done} changes, and {why}: undo the run again, which \
-                     does the rest"
-                ))
-            };
+            sync_state.leave_out(&std::mem::take(&mut told), policy);
             let records = match self.records(state, question).await {
                 Ok((records, _)) => records,
                 Err(why) => {
-                    answer.done = Some(by_kind(&before));
-                    answer.error = interrupted(why);
+                    answer.interrupted(&before, &why);
                     return Ok(());
                 }
             };
@@ -521,22 +546,24 @@ impl Run<'_> {
                 &request,
             );
             undo = match Box::pin(planning).await {
+                Ok(undo) => undo,
                 Err(UndoError::Run(error)) => return Err(error.after_changes(&before).into()),
-                planned => planned?,
+                Err(error) => {
+                    answer.interrupted(&before, &error.to_string());
+                    return Ok(());
+                }
             };
-            let prefix = &policy.external_id_prefix;
-            let told = told.iter().filter_map(|id| id.with_prefix(prefix).ok());
-            let told: HashSet<ExternalId> = told.collect();
             let given = confirmed.iter().filter(|change| {
                 let gives = change.member().is_some() && !change.takes_away();
-                gives && told.contains(change.external_id())
+                gives && undo.left_meanwhile.is_subject_of(change)
             });
-            let given = given.map(|change| change.subject.label());
-            let given = given.filter(|who| undo.leavers.iter().all(|left| **left != **who));
-            answer.problems.extend(given.map(given_back));
+            for who in given.map(|change| change.subject.label()) {
+                if undo.leavers.iter().all(|left| **left != *who) && !answer.has(&left_out(who)) {
+                    answer.note(given_back(who));
+                }
+            }
             if !are_part_of(undo.changes(), &confirmed) {
-                answer.done = Some(by_kind(&before));
-                answer.error = interrupted("what is left is another undo than was shown".into());
+                answer.interrupted(&before, "what is left is another undo than was shown");
                 return Ok(());
             }
         }
@@ -565,6 +592,9 @@ impl Run<'_> {
         (undo, question): (PlannedUndo, &UndoQuestion),
         answer: &mut Answer,
     ) -> Result<ActionCounts, RunError> {
+        // Whom the fast lane may revoke meanwhile: the directory isn't read, so that they are those of the last run.
+        let baseline = sync_state.baseline.take();
+        let baseline = baseline.and_then(|baseline| undo.beside(baseline));
         let mut planned = undo.planned;
         tracing::info!(run = %undo.run, changes = planned.changes().len(), "a run is undone");
         sync_state.history.start(RunInfo {
@@ -574,10 +604,6 @@ impl Run<'_> {
             undoes: Some(undo.run),
             directory_sync: None,
         });
-        // Whom the fast lane may revoke meanwhile: the directory isn't read, so that they are those of the last run.
-        let baseline = sync_state.baseline.take();
-        let baseline = baseline.zip(planned.guarded());
-        let baseline = baseline.map(|(baseline, guarded)| baseline.apart_from(guarded));
         planned.invalidate(sync_state);
         self.keep_history(state, &mut sync_state.history).await;
         let keeping = self.keep_before(state, sync_state, None, options.progress);

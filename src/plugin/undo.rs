@@ -194,16 +194,15 @@ fn told(name: &str, answer: &Answer, is_json: bool) -> String {
     if is_json {
         return answer.undo.as_ref().map(json).unwrap_or_default();
     }
-    let Some(done) = &answer.done else {
-        return String::new();
-    };
-    let done: Vec<String> = done
-        .iter()
-        .map(|(kind, count)| format!("{count} {}", sanitize(kind)))
-        .collect();
-    let mut text = match done.is_empty() {
-        true => format!("\n{name}: nothing was changed\n"),
-        false => format!("\n{name}: done: {}\n", done.join(", ")),
+    let done = answer.done.as_ref().map(|done| {
+        let counts = done.iter();
+        let counts = counts.map(|(kind, count)| format!("{count} {}", sanitize(kind)));
+        counts.collect::<Vec<_>>().join(", ")
+    });
+    let mut text = match done.as_deref() {
+        None => String::new(),
+        Some("") => format!("\n{name}: nothing was changed\n"),
+        Some(done) => format!("\n{name}: done: {done}\n"),
     };
     for problem in &answer.problems {
         text.push_str(&format!("{}\n", sanitize(problem)));

@@ -26,6 +26,7 @@ use crate::sync::exposure::Exposure;
 use crate::sync::fast_lane::{Baseline, Candidates};
 use crate::sync::guard::{Approval, Digest, GuardedPlan, guard};
 use crate::sync::history::History;
+use crate::sync::identities::People;
 use crate::sync::ledger::Ledger;
 use crate::sync::memberships::MembershipCache;
 use crate::sync::plan::{self, Counts, Kind, Revocations as _};
@@ -176,15 +177,21 @@ impl<'a> RunOptions<'a> {
 /// Why a run didn't come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The directory wasn't read; nothing was changed.
-    #[error("the directory couldn't be read: {0}")]
-    Source(#[from] SourceError),
+    /// The directory wasn't read.
+    #[error("the directory couldn't be read: {error}{}", made_before(applied))]
+    Source {
+        /// What failed at the directory.
+        #[source]
+        error: SourceError,
+        /// What was changed before, by a run that planned again.
+        applied: ActionCounts,
+    },
     /// The organization wasn't read, or a change wasn't possible.
-    #[error("{}: {error}", match .during {
+    #[error("{}: {error}{}", match .during {
         Phase::Read | Phase::ReadMemberships => "the organization couldn't be read",
         Phase::Verify => "the changes were made, and couldn't be seen afterwards",
         _ => "not all changes could be made",
-    })]
+    }, made_before(applied))]
     Organization {
         /// The phase in which it happened.
         during: Phase,
@@ -195,17 +202,31 @@ pub enum RunError {
         applied: ActionCounts,
     },
     /// What earlier runs took away couldn't be read, or what the changes take away couldn't be recorded
-    /// first. Nothing was changed.
-    #[error("nothing was changed, because the record of removals can't be read or written: {0}")]
-    Unrecorded(String),
+    /// first. Nothing was changed since.
+    #[error("{}, because the record of removals can't be read or written: {why}{}", match .applied.total() {
+        0 => "nothing was changed",
+        _ => "nothing more was changed",
+    }, made_before(applied))]
+    Unrecorded {
+        /// What can't be read or written.
+        why: String,
+        /// What was changed before, by a run that planned again.
+        applied: ActionCounts,
+    },
     /// The run was asked to make way, and did so between two requests.
-    #[error("the run made way for something more urgent; it goes on from where it was")]
+    #[error(
+        "the run made way for something more urgent; it goes on from where it was{}",
+        made_before(applied)
+    )]
     MadeWay {
         /// What was changed before.
         applied: ActionCounts,
     },
     /// Somebody asked the run to stop.
-    #[error("the run was stopped; the next one goes on from where it was")]
+    #[error(
+        "the run was stopped; the next one goes on from where it was{}",
+        made_before(applied)
+    )]
     Stopped {
         /// The phase in which it was.
         during: Phase,
@@ -214,7 +235,30 @@ pub enum RunError {
     },
 }
 
+impl From<SourceError> for RunError {
+    fn from(error: SourceError) -> Self {
+        let applied = ActionCounts::default();
+        Self::Source { error, applied }
+    }
+}
+
+/// For the end of a message.
+pub fn made_before(applied: &ActionCounts) -> String {
+    match applied.total() {
+        0 => String::new(),
+        _ => format!("; changes made before that: {applied}"),
+    }
+}
+
 impl RunError {
+    /// The record can't be read or written; nothing was changed.
+    pub fn unrecorded(why: impl Into<String>) -> Self {
+        Self::Unrecorded {
+            why: why.into(),
+            applied: ActionCounts::default(),
+        }
+    }
+
     /// The organization couldn't be read; nothing was changed.
     pub(super) fn organization(during: Phase, error: OrganizationError) -> Self {
         Self::Organization {
@@ -227,9 +271,9 @@ impl RunError {
     /// Who can fix it.
     pub fn kind(&self) -> FaultKind {
         match self {
-            Self::Source(error) => error.kind,
+            Self::Source { error, .. } => error.kind,
             Self::Organization { error, .. } => error.kind(),
-            Self::Unrecorded(_) | Self::MadeWay { .. } | Self::Stopped { .. } => {
+            Self::Unrecorded { .. } | Self::MadeWay { .. } | Self::Stopped { .. } => {
                 FaultKind::Transient { retry_after: None }
             }
         }
@@ -244,23 +288,23 @@ impl RunError {
     /// The same of a run that had made these changes.
     #[must_use]
     pub fn after_changes(mut self, earlier: &ActionCounts) -> Self {
-        if let Self::Organization { applied, .. }
+        let (Self::Source { applied, .. }
+        | Self::Organization { applied, .. }
+        | Self::Unrecorded { applied, .. }
         | Self::MadeWay { applied }
-        | Self::Stopped { applied, .. } = &mut self
-        {
-            applied.merge(earlier);
-        }
+        | Self::Stopped { applied, .. }) = &mut self;
+        applied.merge(earlier);
         self
     }
 
     /// What was changed before the run ended.
-    pub fn applied(&self) -> Option<&ActionCounts> {
-        match self {
-            Self::Source(_) | Self::Unrecorded(_) => None,
-            Self::Organization { applied, .. }
-            | Self::MadeWay { applied }
-            | Self::Stopped { applied, .. } => Some(applied),
-        }
+    pub fn applied(&self) -> &ActionCounts {
+        let (Self::Source { applied, .. }
+        | Self::Organization { applied, .. }
+        | Self::Unrecorded { applied, .. }
+        | Self::MadeWay { applied }
+        | Self::Stopped { applied, .. }) = self;
+        applied
     }
 }
 
@@ -659,7 +703,7 @@ impl Planning<'_> {
         progress.begin_again();
         match self.source.read(None, progress).await? {
             Reading::Full { directory, version } => Ok((directory, version)),
-            Reading::Unchanged => Err(RunError::Source(SourceError {
+            Reading::Unchanged => Err(RunError::from(SourceError {
                 kind: FaultKind::Incomplete,
                 message: "the source says that nothing changed, and wasn't asked for that".into(),
                 cause: None,
@@ -791,7 +835,10 @@ impl Planning<'_> {
         let started = Instant::now();
         self.options.progress.start(Phase::Plan, 0);
         let mut plan = run_blocking(|| draft.complete(&state.memberships, &memberships));
-        plan.leave_alone(&state.revoked_meanwhile);
+        if let Organization::Read(content) = organization {
+            let revoked = People::of(&state.revoked_meanwhile, &HashSet::new());
+            plan.leave_alone(&revoked.known_to(content, &plan, &[]));
+        }
         plan.keep_manual_revocations(self.policy, &state.ledger);
         let now = Timestamp::now();
         let counts = &plan.counts;

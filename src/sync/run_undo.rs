@@ -10,8 +10,10 @@ use crate::directory::ExternalId;
 use crate::organization::OrganizationClient;
 use crate::organization::model::Organization;
 use crate::sync::change_set::ChangeSet;
+use crate::sync::fast_lane::Baseline;
 use crate::sync::guard::{Digest, GuardedPlan, Held, guard};
 use crate::sync::history::{Record, RunId};
+use crate::sync::identities::People;
 use crate::sync::plan::{Change, GroupAction, RemovedMember};
 use crate::sync::planned::Planned;
 use crate::sync::policy::Policy;
@@ -37,6 +39,8 @@ pub struct PlannedUndo {
     pub left: Vec<Left>,
     /// Who gets nothing back because they left meanwhile.
     pub leavers: Vec<Box<str>>,
+    /// Of whom the directory has told meanwhile that they left, whether or not they were to get anything back.
+    pub left_meanwhile: People,
     /// Identifies all of it.
     pub digest: Digest,
 }
@@ -82,6 +86,16 @@ impl PlannedUndo {
     /// What limits hold back.
     pub fn held(&self) -> Option<&Held> {
         self.planned.held()
+    }
+
+    /// Whom the fast lane may revoke while the undo is made, of those whom it may revoke by the last run.
+    pub fn beside(&self, baseline: Baseline) -> Option<Baseline> {
+        match &self.planned.organization {
+            Organization::Read(content) => {
+                Some(baseline.apart_from(self.planned.guarded()?, content))
+            }
+            Organization::WriteOnly => None,
+        }
     }
 
     /// How many people are invited again, who have to accept.
@@ -157,7 +171,8 @@ async fn execute(
     history.settle(&organization, &memberships, &mut |record| {
         audit.tell(record)
     });
-    let selected = find(&merge_latest(records, state.history.unsaved()))?;
+    let records = &merge_latest(records, state.history.unsaved());
+    let selected = find(records)?;
 
     options.progress.start(Phase::Plan, 0);
     let undo = run_blocking(|| {
@@ -171,9 +186,9 @@ async fn execute(
         draft(&selected, &sides)
     });
     let mut undo = undo;
-    let leavers = undo
-        .plan
-        .give_nothing_to(&state.revoked_meanwhile, &state.left_meanwhile);
+    let left_meanwhile = People::of(&state.revoked_meanwhile, &state.left_meanwhile);
+    let left_meanwhile = left_meanwhile.known_to(content, &undo.plan, records);
+    let leavers = undo.plan.give_nothing_to(&left_meanwhile);
     let now = Timestamp::now();
     let counts = &undo.plan.counts;
     let (managed, by_id) = (counts.managed_members, counts.recognized.by_id);
@@ -215,6 +230,7 @@ async fn execute(
         adoption: selected.adoption,
         left: undo.left,
         leavers,
+        left_meanwhile,
         digest,
     })
 }

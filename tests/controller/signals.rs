@@ -186,30 +186,37 @@ async fn somebody_who_is_disabled_while_a_run_reads_does_not_wait_for_its_end() 
     operator.stop().await.unwrap();
 }
 
+/// A run that takes its time to revoke 24 people who are gone from the directory, and has begun to.
+async fn leaving(world: &World, operator: &Operator) {
+    let newcomers: String = (10..40).map(newcomer).collect();
+    world.slapd.modify(&newcomers).unwrap();
+    let mut spec = json!({"source": source(&world.slapd.url())});
+    spec["offboarding"] = json!({"limit": "100%", "absent": "Revoke"});
+    world.resource("staff", spec);
+    world.until("staff", "watched", is_watched).await;
+    settled(operator).await;
+    world.organization.set_latency(Duration::from_millis(700));
+    let delete = |number| format!("dn: {}\nchangetype: delete\n\n", dn(number));
+    let many: String = (10..34).map(delete).collect();
+    world.slapd.modify(&many).unwrap();
+    eventually("the first of many", || world.revoked() > 1).await;
+}
+
+fn is_revoked(world: &World, number: u32) -> bool {
+    let members = world.organization.snapshot().members;
+    members[&format!("p{number:02}@example.com")].status == Status::Revoked
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_makes_way_for_somebody_who_is_disabled_while_it_makes_its_changes() {
     let world = World::with_signals("fast-lane-between").await;
-    let newcomers: String = (10..40).map(newcomer).collect();
-    world.slapd.modify(&newcomers).unwrap();
     let operator = world.operator();
-    let mut spec = json!({"source": source(&world.slapd.url())});
-    spec["offboarding"] = json!({"disabledLimit": "100%"});
-    world.resource("staff", spec);
-    world.until("staff", "watched", is_watched).await;
-    settled(&operator).await;
     // Each revocation takes its time: whoever leaves then doesn't wait for all of them.
-    world.organization.set_latency(Duration::from_millis(700));
-    let many: String = (10..34).map(disable).collect();
-    world.slapd.modify(&many).unwrap();
-    eventually("the first of many", || world.revoked() > 1).await;
+    leaving(&world, &operator).await;
     let before = world.revoked();
     let disabled = Instant::now();
     world.slapd.modify(&disable(3)).unwrap();
-    let is_revoked = || {
-        let members = world.organization.snapshot().members;
-        members["p03@example.com"].status == Status::Revoked
-    };
-    eventually("a revocation", is_revoked).await;
+    eventually("a revocation", || is_revoked(&world, 3)).await;
     let (took, meanwhile) = (disabled.elapsed(), world.revoked() - before);
     assert!(meanwhile < 12, "{meanwhile} others came first, in {took:?}");
     world.organization.set_latency(Duration::ZERO);
@@ -217,6 +224,44 @@ async fn a_run_makes_way_for_somebody_who_is_disabled_while_it_makes_its_changes
     settled(&operator).await;
     assert_eq!(world.revoked(), 25);
     assert_eq!(reason_of(&world.get("staff").await), "Succeeded");
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_makes_way_and_cannot_read_again_tells_what_it_had_changed() {
+    let mut world = World::with_signals("fast-lane-unread").await;
+    let operator = world.operator();
+    leaving(&world, &operator).await;
+    world.slapd.modify(&disable(3)).unwrap();
+    eventually("a revocation", || is_revoked(&world, 3)).await;
+    world.slapd.kill();
+    let told = "; changes made before that: ";
+    let tells =
+        move |object: &DirectorySync| message_of(object, ConditionType::Ready).contains(told);
+    let staff = world.until("staff", "told", tells).await;
+    let message = message_of(&staff, ConditionType::Ready);
+    let revoked = world.revoked();
+    assert!((3..25).contains(&revoked), "{revoked}");
+    // One of them by the fast lane.
+    let by_run = format!("{told}{} Revoke", revoked - 1);
+    assert!(message.ends_with(&by_run), "{message}, of {revoked}");
+    assert_eq!(reason_of(&staff), "SourceUnavailable");
+    let events = world.events("staff");
+    assert!(events.contains(&"Changed".to_owned()), "{events:?}");
+    let counted = |text: String| {
+        let is_counted = |line: &&str| {
+            line.starts_with("directory_sync_changes_total") && line.contains("\"Revoke\"")
+        };
+        let line = text.lines().find(is_counted).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+    };
+    assert_eq!(counted(operator.exposition()), Some(revoked));
+    world.organization.set_latency(Duration::ZERO);
+    world.slapd.restart().unwrap();
+    eventually("all of them", || world.revoked() == 25).await;
+    settled(&operator).await;
+    assert_eq!(reason_of(&world.get("staff").await), "Succeeded");
+    assert_eq!(counted(operator.exposition()), Some(25));
     operator.stop().await.unwrap();
 }
 

@@ -12,10 +12,10 @@ use directory_sync::organization::OrganizationClient;
 use directory_sync::source::{
     LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version,
 };
-use directory_sync::sync::history::{RunId, RunInfo, RunTrigger};
+use directory_sync::sync::history::{Record, RunId, RunInfo, RunTrigger};
 use directory_sync::sync::ledger::Ledger;
 use directory_sync::sync::memberships::MembershipCache;
-use directory_sync::sync::plan::Change;
+use directory_sync::sync::plan::{Change, Kind};
 use directory_sync::sync::policy::{OffboardingAction, Policy};
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::Report;
@@ -415,15 +415,19 @@ async fn a_run_that_makes_way_leaves_the_fast_lane_what_it_needs_and_the_next_on
 
 /// What takes the newest run of these records back.
 async fn plan_undo_of(scene: &mut Scene, run: &RunId) -> PlannedUndo {
+    let records = parse(&scene.kept.history).records;
+    plan_undo_by(scene, run, &records).await
+}
+
+async fn plan_undo_by(scene: &mut Scene, run: &RunId, records: &[Record]) -> PlannedUndo {
     let (progress, stop) = (Progress::default(), CancellationToken::new());
     let options = RunOptions::new(&progress, &stop);
-    let records = parse(&scene.kept.history).records;
     let request = UndoRequest {
         run: RunChoice::Id(run.to_string()),
         scope: Scope::default(),
     };
     let (client, policy, state) = (&scene.client, policy(), &mut scene.state);
-    let planned = plan_undo(client, &policy, state, &options, (&records, None), &request).await;
+    let planned = plan_undo(client, &policy, state, &options, (records, None), &request).await;
     planned.unwrap()
 }
 
@@ -452,7 +456,7 @@ async fn an_undo_that_makes_way_goes_on_and_gives_nothing_back_to_whoever_left_m
     make_way.cancel();
     let baseline = scene.state.baseline.clone().unwrap();
     assert!(baseline.is_revoked(&id("p4")));
-    let baseline = baseline.apart_from(undo.guarded().unwrap());
+    let baseline = undo.beside(baseline).unwrap();
     assert!(!baseline.is_revoked(&id("p4")), "that is about to change");
     scene.state.history.start(RunInfo {
         undoes: Some(run.clone()),
@@ -504,6 +508,115 @@ async fn an_undo_that_makes_way_goes_on_and_gives_nothing_back_to_whoever_left_m
     assert_eq!(plan_undo_of(&mut scene, &by_lane).await.changes(), []);
     scene.state.begin_undo();
     assert_eq!(plan_undo_of(&mut scene, &by_lane).await.changes().len(), 1);
+}
+
+/// The newest run of the history.
+fn last_run(scene: &Scene) -> RunId {
+    let records = parse(&scene.kept.history).records;
+    let newest = records.iter().max_by_key(|record| record.time);
+    newest.unwrap().run.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_former_id_again_by_an_undo_is_known_by_either_to_it() {
+    let mut scene = Scene::new().await;
+    scene.directory.0.people[3].0 = "q3".to_owned();
+    scene.run().await;
+    let run = last_run(&scene);
+    scene.state.begin_undo();
+    let undo = plan_undo_of(&mut scene, &run).await;
+    let kinds: Vec<Kind> = undo.changes().iter().map(Change::kind).collect();
+    assert_eq!(kinds, [Kind::Relink]);
+    for told in ["q3", "p3"] {
+        scene.state.begin_undo();
+        scene.state.leave_out(&[id(told)], &policy());
+        let rest = plan_undo_of(&mut scene, &run).await;
+        assert_eq!(rest.leavers, ["p3@example.com".into()], "{told}");
+        assert!(rest.changes().is_empty(), "{told}");
+        // It had been done before the directory told.
+        let changes = undo.changes();
+        assert!(rest.left_meanwhile.is_subject_of(&changes[0]), "{told}");
+    }
+    scene.state.begin_undo();
+    scene.state.leave_out(&[id("p4")], &policy());
+    assert_eq!(plan_undo_of(&mut scene, &run).await.changes().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_finds_in_the_whole_history_who_has_which_former_id() {
+    let mut scene = Scene::new().await;
+    scene.directory.0.people[3].2 = true;
+    scene.run().await;
+    let run = last_run(&scene);
+    let mut records = parse(&scene.kept.history).records;
+    let revoked = records.iter().find(|record| record.run == run);
+    let mut relinked = revoked.unwrap().clone();
+    relinked.run = RunId::at(Timestamp::UNIX_EPOCH);
+    relinked.action = Kind::Relink;
+    relinked.from = relinked.person.as_mut().unwrap().external_id.take();
+    relinked.person.as_mut().unwrap().external_id = Some("q3".into());
+    for is_known in [false, true] {
+        scene.state.begin_undo();
+        scene.state.leave_out(&[id("q3")], &policy());
+        let undo = plan_undo_by(&mut scene, &run, &records).await;
+        assert_eq!(undo.changes().len(), usize::from(!is_known));
+        assert_eq!(undo.leavers.len(), usize::from(is_known));
+        let relinked = Record {
+            person: relinked.person.clone(),
+            ..relinked.clone()
+        };
+        records.push(relinked);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_revoked_while_a_run_reads_comes_into_no_group_until_they_are_back() {
+    let mut scene = Scene::new().await;
+    let g1 = |team: &[&str]| {
+        let team = team.iter().map(|one| (*one).to_owned()).collect();
+        ("g1".to_owned(), "Team".to_owned(), team)
+    };
+    scene.directory.0.groups = vec![g1(&["p1"])];
+    scene.run().await;
+    scene.directory.0.groups = vec![g1(&["p1", "p3"])];
+    let before = Telling(scene.directory.0.clone());
+    scene.directory.0.people[3].2 = true;
+    let source = Changing {
+        before,
+        after: Telling(scene.directory.0.clone()),
+        has_changed: AtomicBool::new(false),
+    };
+    let client = scene.client.clone();
+    let mut leaving = Leaving {
+        source: &source,
+        client: &client,
+        kept: &mut scene.kept,
+        reads: 0,
+        at: 1,
+        after_reading: true,
+        revoked: 0,
+    };
+    let (progress, stop) = (Progress::default(), CancellationToken::new());
+    let options = RunOptions {
+        keeps_baseline: true,
+        ..RunOptions::new(&progress, &stop)
+    };
+    let (policy, state) = (policy(), &mut scene.state);
+    state.history.start(trigger(RunTrigger::Scheduled));
+    let sides = (&source as &dyn Source, &scene.client, &policy);
+    let planned = plan_beside(sides, state, &options, &mut leaving).await;
+    let planned = planned.unwrap();
+    assert_eq!(planned.changes(), [], "the directory is older than that");
+    planned.apply(state, &options).await.unwrap();
+    scene.kept.keep(&mut scene.state);
+    let team = |scene: &Scene| scene.organization.snapshot().groups[0].members.clone();
+    assert_eq!(team(&scene), ["p1@example.com"]);
+    scene.directory.0.people[3].2 = false;
+    // The next run gives access back, and remembers who is missing in the group.
+    scene.run().await;
+    scene.run().await;
+    assert_eq!(team(&scene), ["p1@example.com", "p3@example.com"]);
+    assert!(scene.run().await.in_sync());
 }
 
 /// Ten groups with nobody in them.

@@ -376,7 +376,7 @@ async fn disturb_directory(upstream: SocketAddr, wanted: &Wanted, k: usize, faul
     let failed = sync.run().await;
     sync.source = &source;
     assert!(
-        matches!(failed, Err(RunError::Source(_))),
+        matches!(failed, Err(RunError::Source { .. })),
         "{case}: {failed:?}"
     );
     assert_eq!(organization.snapshot(), before, "{case}");

@@ -128,11 +128,15 @@ pub async fn ask(
 fn answered(
     resource: &Resource,
     question: UndoQuestion,
-    answer: Answer,
+    mut answer: Answer,
 ) -> Result<UndoAnswer, PluginError> {
+    // Where a part of it was done, the page says which, and why not all.
+    let is_partly_done = answer.done.as_ref().is_some_and(|done| !done.is_empty());
+    let error = answer.error.take_if(|_| is_partly_done);
     let done = answer.done.as_ref().map(|done| {
         let counts = done.iter().map(|(kind, count)| format!("{count} {kind}"));
-        counts.chain(answer.problems.iter().cloned()).collect()
+        let problems = answer.problems.iter().cloned();
+        counts.chain(problems).chain(error).collect()
     });
     Ok(UndoAnswer {
         done,

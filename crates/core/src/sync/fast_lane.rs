@@ -13,8 +13,9 @@ use crate::directory::hash::FastMap;
 use crate::directory::{AccountState, Email, Evidence, ExternalId, User};
 use crate::organization::model::{Content, Member, MemberRole, MemberStatus};
 use crate::sync::change_set::ChangeSet;
-use crate::sync::guard::{GuardedPlan, guard};
+use crate::sync::guard::{GuardedPlan, Kept, guard, keep_ids};
 use crate::sync::hash::hash;
+use crate::sync::identities::People;
 use crate::sync::ledger::{Ledger, key};
 use crate::sync::plan::{
     Action, Change, Counts, CurrentRule, GroupAction, Kind, MemberAction, Plan, Reason, Subject,
@@ -177,44 +178,81 @@ pub fn changed(plan: &Plan) -> HashSet<Uuid> {
 }
 
 impl Plan {
-    /// Leaves out what would give access, or anything else of their own, to members of whom the directory has told
-    /// meanwhile that they left: to these members, and to whoever has one of these external ids. Whom that concerns.
-    pub fn give_nothing_to(
-        &mut self,
-        members: &HashSet<Uuid>,
-        ids: &HashSet<ExternalId>,
-    ) -> Vec<Box<str>> {
-        let has_left = |change: &&mut Change| {
-            let is_member = change.subject.id.is_some_and(|id| members.contains(&id));
-            let gives = !matches!(change.kind(), Kind::Revoke | Kind::Remove);
-            let is_theirs = is_member || ids.contains(change.external_id());
-            change.member().is_some() && gives && is_theirs
-        };
-        let left = self.changes.extract_if(.., |change| has_left(&change));
-        let whom = left.map(|change| change.subject.label().into()).collect();
-        // Nor do they come into groups, and by them to collections.
-        for change in &mut self.changes {
-            match &mut change.action {
-                Action::Group(GroupAction::Create { add }) => add.retain(|id| !ids.contains(id)),
-                Action::Group(GroupAction::Update(update)) => {
-                    update.add.retain(|id| !ids.contains(id));
-                }
-                _ => {}
-            }
-        }
-        whom
+    /// Leaves out what would give access, or anything else of their own, to people of whom the directory has told
+    /// meanwhile that they left. Whom that concerns.
+    pub fn give_nothing_to(&mut self, people: &People) -> Vec<Box<str>> {
+        self.leave_out(people, |change| {
+            !matches!(change.kind(), Kind::Revoke | Kind::Remove)
+        })
     }
 
-    /// Leaves out what is to be done with these members: what was read of them in the directory may be older
-    /// than their revocation.
-    pub fn leave_alone(&mut self, members: &HashSet<Uuid>) {
-        if members.is_empty() {
-            return;
-        }
-        self.changes.retain(|change| {
-            let member = change.subject.id.filter(|_| change.member().is_some());
-            member.is_none_or(|member| !members.contains(&member))
+    /// Leaves out what is to be done with people who were revoked meanwhile: what was read of them in the directory
+    /// may be older than their revocation.
+    pub fn leave_alone(&mut self, people: &People) {
+        self.leave_out(people, |_| true);
+    }
+
+    /// Without these changes of theirs, and without them in groups that they would come into, and by those to
+    /// collections. Whom that concerns.
+    fn leave_out(&mut self, people: &People, is_left_out: fn(&Change) -> bool) -> Vec<Box<str>> {
+        let left = self.changes.extract_if(.., |change| {
+            people.is_subject_of(change) && is_left_out(change)
         });
+        let left: Vec<Change> = left.collect();
+        let mut whom: Vec<Box<str>> = vec![];
+        let mut name = |who: &str| {
+            if whom.iter().all(|known| **known != *who) {
+                whom.push(who.into());
+            }
+        };
+        left.iter().for_each(|change| name(change.subject.label()));
+        let mut filled: HashSet<ExternalId> = HashSet::new();
+        for (group, again) in self.undoes.iter_mut().flat_map(|one| &mut one.made_again) {
+            let members = &mut again.members;
+            for member in members.extract_if(.., |member| people.has_member(*member)) {
+                if let Some(email) = self.names.unmanaged(&member) {
+                    name(email.as_str());
+                }
+            }
+            filled.insert(group.clone());
+        }
+        let mut out_of: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+        self.changes.retain_mut(|change| {
+            let group = &change.subject.external_id;
+            let add = match &mut change.action {
+                Action::Group(GroupAction::Create { add }) => add,
+                Action::Group(GroupAction::Update(update)) => &mut update.add,
+                _ => return true,
+            };
+            let out: Vec<ExternalId> = add.extract_if(.., |id| people.has_id(id)).collect();
+            if out.is_empty() {
+                return true;
+            }
+            let is_empty = add.is_empty();
+            let group = group.clone();
+            let is_nothing = is_empty && change.kind() == Kind::UpdateGroup;
+            let stays = !is_nothing || filled.contains(&group) || change.takes_away();
+            out_of.insert(group, out);
+            stays
+        });
+        for id in out_of.values().flatten() {
+            let email = self.names.email(id).map(Email::as_str);
+            let is_subject = || left.iter().any(|change| change.external_id() == id);
+            match email {
+                Some(email) => name(email),
+                None if is_subject() => {}
+                None => name(id.as_str()),
+            }
+        }
+        for state in &mut self.groups {
+            let out = out_of.remove(&state.external_id);
+            state.missing.extend(out.unwrap_or_default());
+        }
+        let keep = left
+            .iter()
+            .filter_map(|change| Some((change.external_id().clone(), Kept::without(change)?)));
+        keep_ids(self, &keep.collect());
+        whom
     }
 }
 
@@ -247,16 +285,19 @@ impl Baseline {
         self
     }
 
-    /// The same while other changes than revocations by the directory are made, those of an undo: nothing is known of
-    /// the members whom it changes.
+    /// The same while other changes than revocations by the directory are made, those of an undo, in an organization
+    /// that was so before: nothing is known of the members whom it changes.
     #[must_use]
-    pub fn apart_from(self, guarded: &GuardedPlan) -> Self {
+    pub fn apart_from(self, guarded: &GuardedPlan, content: &Content) -> Self {
+        let plan = &*guarded.approved;
+        let members = plan
+            .changes
+            .iter()
+            .filter(|change| change.member().is_some());
+        let ids = members.map(|change| change.external_id().clone()).collect();
+        let people = People::of(&changed(plan), &ids).known_to(content, plan, &[]);
+        let changed: HashSet<u64> = people.ids().map(|id| hash_of(&id)).collect();
         let mut rest = self.without(guarded);
-        let changes = guarded.approved.changes.iter();
-        let members = changes.filter(|change| change.member().is_some());
-        let changed: HashSet<u64> = members
-            .map(|change| hash_of(change.external_id()))
-            .collect();
         rest.revoked.retain(|id| !changed.contains(id));
         rest
     }

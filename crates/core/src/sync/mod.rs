@@ -7,6 +7,7 @@ mod fingerprint;
 pub mod guard;
 mod hash;
 pub mod history;
+pub mod identities;
 pub mod incremental;
 pub mod ledger;
 pub mod limits;

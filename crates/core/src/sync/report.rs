@@ -1,6 +1,7 @@
 //! What a run did.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -280,6 +281,20 @@ impl Outcomes {
 /// How many changes of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActionCounts(BTreeMap<Kind, usize>);
+
+/// `2 Revoke, 1 Invite`, or `none`.
+impl fmt::Display for ActionCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.total() == 0 {
+            return f.write_str("none");
+        }
+        for (place, (kind, count)) in self.iter().enumerate() {
+            let before = if place == 0 { "" } else { ", " };
+            write!(f, "{before}{count} {}", kind.name())?;
+        }
+        Ok(())
+    }
+}
 
 impl ActionCounts {
     /// The counts of `changes`, by kind.

@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use directory_sync_core::directory::{ExternalId, User};
+use directory_sync_core::directory::User;
 use directory_sync_core::organization::model::{Member, MemberStatus, Organization};
 use directory_sync_core::sync::fast_lane::{self, Baseline, Candidates, Doubt, Leaver};
-use directory_sync_core::sync::guard::GuardedPlan;
+use directory_sync_core::sync::guard::{GuardedPlan, guard};
 use directory_sync_core::sync::memberships::FailedChanges;
-use directory_sync_core::sync::plan::{
-    Action, Change, GroupAction, Kind, Name, Plan, Reason, Subject, Update,
-};
+use directory_sync_core::sync::plan::{Action, Change, Kind, MemberAction, Plan, Reason, Subject};
 use directory_sync_core::sync::policy::{Limit, OffboardingAction, Policy};
 use directory_sync_core::sync::resolve::resolve;
 use directory_sync_core_testing::*;
@@ -384,43 +382,29 @@ fn nobody_is_known_for_certain_who_may_be_somebody_else() {
 }
 
 #[test]
-fn whoever_left_comes_into_no_group_either() {
-    let id = |id: &str| ExternalId::parse(id).unwrap();
-    let group = |name: &str, action| Change {
-        subject: Subject {
-            external_id: id(name),
-            name: Name::Group(name.into()),
-            id: None,
-        },
-        reason: Reason::NewInDirectory,
-        action: Action::Group(action),
-    };
-    let update = |add: &[&str]| {
-        GroupAction::Update(Box::new(Update {
-            add: add.iter().map(|one| id(one)).collect(),
-            remove: vec![],
-            keep: vec![id("p3")],
-            unmanaged: None,
-        }))
+fn nothing_is_known_of_those_whom_an_undo_changes_under_the_id_that_they_have() {
+    let mut world = World::new(company(), members());
+    world.directory = (0..20).fold(directory(), |d, n| {
+        let (id, email) = (format!("p{n}"), format!("p{n}@example.com"));
+        match n {
+            3 | 4 => d.disabled(&id, &email),
+            _ => d.person(&id, &email),
+        }
+    });
+    let baseline = world.baseline().unwrap();
+    assert!(baseline.is_revoked(&id("p3")) && baseline.is_revoked(&id("p4")));
+    let member = world.member("p3");
+    let restored = Change {
+        subject: Subject::person(id("dn"), member.email.clone(), Some(member.id)),
+        reason: Reason::Undone,
+        action: Action::Member(MemberAction::Restore),
     };
     let mut plan = Plan::default();
-    plan.changes = vec![
-        group("g1", update(&["p1", "p2"])),
-        group("g2", update(&["p1"])),
-        group(
-            "g3",
-            GroupAction::Create {
-                add: vec![id("p1")],
-            },
-        ),
-    ];
-    let left = plan.give_nothing_to(&HashSet::new(), &HashSet::from([id("p1")]));
-    assert!(left.is_empty(), "no change of their own: {left:?}");
-    let rest = [
-        group("g1", update(&["p2"])),
-        // Others may be put back into it, whom nobody manages.
-        group("g2", update(&[])),
-        group("g3", GroupAction::Create { add: vec![] }),
-    ];
-    assert_eq!(plan.changes, rest);
+    plan.changes.push(restored);
+    let (policy, ledger, now) = (&world.policy, &world.run.ledger, world.run.now);
+    let guarded = guard(plan, policy, ledger, now, None);
+    assert_eq!(guarded.approved.changes.len(), 1);
+    let beside = baseline.apart_from(&guarded, &world.organization.content);
+    assert!(!beside.is_revoked(&id("p3")), "that is about to change");
+    assert!(beside.is_revoked(&id("p4")));
 }

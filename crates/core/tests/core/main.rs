@@ -30,6 +30,7 @@ mod seats;
 mod sequences;
 mod several_directories;
 mod taken_back;
+mod undo_leavers;
 mod undoing;
 mod unidentified;
 mod world;

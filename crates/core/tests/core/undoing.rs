@@ -62,7 +62,7 @@ fn whoever_became_an_owner_keeps_the_external_id_that_a_run_gave_them() {
 }
 
 /// A record of run `run` at this second.
-fn record(second: u32, run: &str, more: serde_json::Value) -> Record {
+pub fn record(second: u32, run: &str, more: serde_json::Value) -> Record {
     let mut json = serde_json::json!({
         "time": format!("2026-11-29T12:00:{second:02}Z"), "run": run, "number": second,
         "trigger": "Scheduled", "reason": "SameEmail", "result": "Done",
@@ -72,7 +72,7 @@ fn record(second: u32, run: &str, more: serde_json::Value) -> Record {
     serde_json::from_value(json).unwrap()
 }
 
-fn ann() -> Member {
+pub fn ann() -> Member {
     Member {
         id: Uuid::from_u128(1),
         external_id: ExternalId::of_member("a"),

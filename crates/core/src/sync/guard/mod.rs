@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
+pub(in crate::sync) use split::{Kept, keep_ids};
 
 use crate::directory::ExternalId;
 use crate::problem::{Problem, ProblemReason};

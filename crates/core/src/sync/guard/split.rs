@@ -64,12 +64,7 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
                 if reasons.leaves_group(&change) {
                     not_made.insert(change.external_id().clone());
                 }
-                let keeps = match change.member() {
-                    Some(MemberAction::Relink { from }) => Some(Kept::Has(from.clone())),
-                    Some(MemberAction::Link) => change.subject.id.map(Kept::HasNone),
-                    _ => None,
-                };
-                if let Some(keeps) = keeps {
+                if let Some(keeps) = Kept::without(&change) {
                     not_relinked.insert(change.external_id().clone(), keeps);
                 }
                 held.push((change, by));
@@ -142,19 +137,34 @@ pub(super) fn split(mut plan: Plan, reasons: &Reasons) -> Split {
     }
 }
 
-/// What a member whose new external id is held has in its place.
-enum Kept {
+/// What a member who doesn't get a new external id has in its place.
+pub(in crate::sync) enum Kept {
     Has(ExternalId),
     /// None: they are known by their id in Bitwarden alone.
     HasNone(Uuid),
 }
 
-/// Members whose new external id is held stay in their groups as they are, and come into no other group.
-fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, Kept>) {
+impl Kept {
+    /// Where this change isn't made; `None` of one that gives no external id.
+    pub(in crate::sync) fn without(change: &Change) -> Option<Self> {
+        match change.member()? {
+            MemberAction::Relink { from } => Some(Self::Has(from.clone())),
+            MemberAction::Link => change.subject.id.map(Self::HasNone),
+            _ => None,
+        }
+    }
+}
+
+/// Members who don't get a new external id stay in their groups as they are, and come into no other group.
+pub(in crate::sync) fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, Kept>) {
     if not_relinked.is_empty() || plan.is_write_only() {
         return;
     }
     let mut late: HashMap<ExternalId, Vec<ExternalId>> = HashMap::new();
+    let undoes = plan.undoes.as_ref();
+    // Others come back into such a group, whom nobody manages.
+    let filled = undoes.map(|undoes| undoes.made_again.keys().cloned().collect());
+    let filled: HashSet<ExternalId> = filled.unwrap_or_default();
     plan.changes.retain_mut(|change| {
         let id = change.subject.external_id.clone();
         let add = match &mut change.action {
@@ -185,9 +195,10 @@ fn keep_ids(plan: &mut Plan, not_relinked: &HashMap<ExternalId, Kept>) {
             .extract_if(.., |one| not_relinked.contains_key(one))
             .collect();
         let is_empty = !out.is_empty() && add.is_empty();
+        let is_filled = filled.contains(&id);
         late.insert(id, out);
         let is_update = change.kind() == Kind::UpdateGroup;
-        !(is_empty && is_update) || change.takes_away()
+        !(is_empty && is_update) || is_filled || change.takes_away()
     });
     for state in &mut plan.groups {
         let late = late.remove(&state.external_id);

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::draft::Draft;
 use super::present::find_group;
+use super::select::LaterChanges;
 use super::{Left, NoSuchRun, Scope, Selected};
 use crate::directory::ExternalId;
 use crate::organization::model::Member;
@@ -117,7 +118,7 @@ pub(super) fn select(records: &[&Record], scope: &Scope) -> Result<Selected, NoS
         run: first.run.clone(),
         began: first.time,
         records: found,
-        later: HashMap::new(),
+        later: LaterChanges::default(),
         of_person: scope.person.is_some(),
         adoption: true,
         is_part: *scope != Scope::default(),

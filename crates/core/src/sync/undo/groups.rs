@@ -418,7 +418,7 @@ impl<'a> Draft<'a> {
         let id = ExternalId::of_member(person.external_id.as_deref()?)?;
         // An undo that was stopped invited them, and didn't get as far as their groups.
         let is_back = || {
-            let later = self.selected.later.get(id.as_str());
+            let later = self.selected.later.of(person);
             later.is_some_and(|later| later.is_undo && later.action == Kind::Invite)
                 && self.members.with_external_id(id.as_str()).is_some()
         };

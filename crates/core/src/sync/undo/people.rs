@@ -106,8 +106,7 @@ impl Draft<'_> {
 
     /// Why somebody's access isn't what the run made of it.
     pub(super) fn changed_later(&self, record: &Record) -> Option<String> {
-        let id = record.person.as_ref()?.external_id.as_deref()?;
-        let later = self.selected.later.get(id)?;
+        let later = self.selected.later.of(record.person.as_ref()?)?;
         let run = &later.run;
         if later.is_undo {
             return Some(format!("was taken back by run {run}"));

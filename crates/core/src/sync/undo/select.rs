@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::adoption;
 use crate::sync::history::{GroupName, Outcome, Person, Record, RunId};
@@ -65,8 +66,8 @@ pub struct Selected {
     pub began: Timestamp,
     /// What is to be taken back, in the run's order.
     pub records: Vec<Record>,
-    /// Whose access later runs changed, by external id.
-    pub(super) later: HashMap<Box<str>, Later>,
+    /// Whose access later runs changed: what they did last.
+    pub(super) later: LaterChanges,
     /// Only one person's share of it.
     pub(super) of_person: bool,
     /// It is about former external ids, of all runs; `run` is the first of them.
@@ -77,9 +78,17 @@ pub struct Selected {
     pub(super) given: HashSet<Box<str>>,
 }
 
+/// What later runs did to people, who may have got another external id in between.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LaterChanges {
+    by_id: HashMap<Box<str>, Later>,
+    by_member: HashMap<Uuid, Later>,
+}
+
 /// What a later run did to somebody.
 #[derive(Debug, Clone)]
 pub(super) struct Later {
+    time: Timestamp,
     pub run: RunId,
     pub action: Kind,
     /// Whether that run took this one back.
@@ -117,7 +126,7 @@ pub fn select(
         let whom: Vec<&str> = whom.map(String::as_str).collect();
         return Err(NoSuchRun::NotInRun(run, whom.join(" and ")));
     }
-    let mut later: HashMap<Box<str>, (Timestamp, Later)> = HashMap::new();
+    let mut later = LaterChanges::default();
     for record in &own {
         let is_access = matches!(
             record.action,
@@ -127,32 +136,57 @@ pub fn select(
         {
             continue;
         }
-        let id = record
-            .person
-            .as_ref()
-            .and_then(|one| one.external_id.clone());
-        let Some(id) = id else { continue };
-        let known = later.get(&id).map(|one| one.0);
-        if known.is_none_or(|time| time < record.time) {
-            let changed = Later {
-                run: record.run.clone(),
-                action: record.action,
-                is_undo: record.undoes.as_ref() == Some(&run),
-            };
-            later.insert(id, (record.time, changed));
-        }
+        let Some(person) = &record.person else {
+            continue;
+        };
+        let change = Later {
+            time: record.time,
+            run: record.run.clone(),
+            action: record.action,
+            is_undo: record.undoes.as_ref() == Some(&run),
+        };
+        later.add(person, &change);
     }
-    let later = later.into_iter().map(|(id, (_, changed))| (id, changed));
     Ok(Selected {
         run,
         began,
         records: found,
-        later: later.collect(),
+        later,
         of_person: scope.person.is_some(),
         adoption: false,
         is_part: *scope != Scope::default(),
         given: HashSet::new(),
     })
+}
+
+impl LaterChanges {
+    fn add(&mut self, person: &Person, change: &Later) {
+        if let Some(id) = &person.external_id {
+            let known = self.by_id.entry(id.clone());
+            known.or_insert_with(|| change.clone()).update(change);
+        }
+        if let Some(member) = person.member_id {
+            let known = self.by_member.entry(member);
+            known.or_insert_with(|| change.clone()).update(change);
+        }
+    }
+
+    /// What was done last to somebody.
+    pub(super) fn of(&self, person: &Person) -> Option<&Later> {
+        let id = person.external_id.as_ref();
+        let by_id = id.and_then(|id| self.by_id.get(id));
+        let by_member = person.member_id.and_then(|id| self.by_member.get(&id));
+        let known = by_id.into_iter().chain(by_member);
+        known.max_by_key(|change| change.time)
+    }
+}
+
+impl Later {
+    fn update(&mut self, change: &Self) {
+        if self.time < change.time {
+            *self = change.clone();
+        }
+    }
 }
 
 fn last_run(records: &[&Record]) -> Result<RunId, NoSuchRun> {
