@@ -32,6 +32,9 @@ use crate::sync::run_fast_lane;
 /// The longest that it may take. What isn't done by then a whole run does.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// So many lots are looked at one after another where a run waits for that.
+pub const LOTS: usize = 12;
+
 /// How many people may be looked at: 60 a minute, after a burst of as many.
 ///
 /// Each is a few requests to either side. A directory that is noisier than that is read whole.
@@ -54,8 +57,11 @@ impl FastLaneBudget {
     const A_SECOND: f64 = 1.0;
     const BURST: f64 = 60.0;
 
-    /// Whether so many more may be looked at now; then they count.
-    pub fn take(&mut self, people: usize, now: Timestamp) -> bool {
+    /// From when on so many more may be looked at; now they count where that is now.
+    ///
+    /// # Errors
+    /// The time, where it isn't yet.
+    pub fn take(&mut self, people: usize, now: Timestamp) -> Result<(), Timestamp> {
         if let Some(at) = self.at {
             // A clock that was set back pays nothing back.
             let passed = Duration::try_from(now.duration_since(at)).unwrap_or_default();
@@ -63,11 +69,13 @@ impl FastLaneBudget {
         }
         self.at = Some(now);
         let people = people as f64;
-        let may = people <= self.left;
-        if may {
+        if people <= self.left {
             self.left -= people;
+            return Ok(());
         }
-        may
+        // As long as that for more than there ever is room for.
+        let wait = Duration::from_secs_f64((people.min(Self::BURST) - self.left) / Self::A_SECOND);
+        Err(Timestamp::saturating_add(now, wait).unwrap_or(Timestamp::MAX))
     }
 }
 
@@ -112,7 +120,6 @@ impl Run<'_> {
             }
         };
         counting(memory.counter(), Box::pin(revoking)).await;
-        sync_state.note_told(&suspects.people);
         state.sync = sync_state;
     }
 
@@ -127,13 +134,32 @@ impl Run<'_> {
     ) {
         let storage = Some(plan::storage(self.object));
         let is_restored = state.plan.storage == storage && state.records.storage == storage;
-        let people = &suspects.people;
         if !is_restored
             || !self.follows_success(state)
             || self.connected.spec.mode != spec::Mode::Apply
-            || !state.fast_lane.take(people.len(), Timestamp::now())
         {
             return leave_to_run(state, suspects);
+        }
+        let people = &suspects.people;
+        if let Some(watch) = &state.watch
+            && !suspects.waiting.is_empty()
+        {
+            let all: Vec<ExternalId> = people.iter().chain(&suspects.waiting).cloned().collect();
+            let policy = &self.connected.spec.policy;
+            if !run_fast_lane::limits_allow(policy, sync_state, &all) {
+                tracing::info!(
+                    people = all.len(),
+                    "a whole run decides about people who seem to have left: together they are more than a limit \
+                     allows, or nothing certain is known of them"
+                );
+                return watch.leave_to_run(suspects.noticed);
+            }
+        }
+        if let Err(until) = state.fast_lane.take(people.len(), Timestamp::now()) {
+            if let Some(watch) = &state.watch {
+                watch.postpone(suspects.clone(), until);
+            }
+            return;
         }
         let stop = stop.child_token();
         let too_long = async {
@@ -184,24 +210,23 @@ impl Run<'_> {
     }
 
     /// Takes those who seem to have left by now and revokes who certainly did, in the middle of a run that has
-    /// made way. What the run does from then on is in the history under a number of its own. Who they were, by their
-    /// ids in the directory.
+    /// made way. What the run does from then on is in the history under a number of its own.
     pub async fn revoke_within_run(
         &self,
         state: &mut ObjectState,
         sync_state: &mut State,
         stop: &CancellationToken,
-    ) -> Vec<ExternalId> {
-        let suspects = match &state.watch {
-            Some(watch) => watch.gather_suspects().await,
-            None => None,
+    ) {
+        let Some(signal) = state.watch.as_ref().map(DirectoryWatch::suspect_signal) else {
+            return;
         };
-        let Some(suspects) = suspects else {
-            return vec![];
-        };
-        self.revoke_beside_run(state, sync_state, stop, &suspects)
-            .await;
-        suspects.people
+        for _ in 0..LOTS {
+            let Some(suspects) = signal.gather_now().await else {
+                break;
+            };
+            self.revoke_beside_run(state, sync_state, stop, &suspects)
+                .await;
+        }
     }
 
     async fn revoke_beside_run(
@@ -379,11 +404,14 @@ mod tests {
     fn a_directory_in_which_everybody_seems_to_leave_is_read_whole() {
         let noon: Timestamp = "2026-05-04T12:00:00Z".parse().unwrap();
         let mut budget = FastLaneBudget::default();
-        assert!((0..60).all(|_| budget.take(1, noon)));
-        assert!(!budget.take(1, noon));
-        let later = noon + Duration::from_secs(10);
-        assert!(budget.take(10, later) && !budget.take(1, later));
-        assert!(!budget.take(1, noon), "a clock set back");
-        assert!(!FastLaneBudget::default().take(61, noon));
+        let second = Duration::from_secs(1);
+        assert!((0..60).all(|_| budget.take(1, noon).is_ok()));
+        assert_eq!(budget.take(5, noon), Err(noon + second * 5));
+        let later = noon + second * 10;
+        assert_eq!(budget.take(10, later), Ok(()));
+        assert_eq!(budget.take(1, later), Err(later + second));
+        assert_eq!(budget.take(1, noon), Err(noon + second), "a clock set back");
+        assert_eq!(budget.take(1, later + second), Ok(()));
+        assert_eq!(FastLaneBudget::default().take(61, noon), Err(noon), "never");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
@@ -18,6 +19,7 @@ use super::claims::{Claim, ClaimResult};
 use super::context::Context;
 use super::decision::{Decision, Desired, decide, history_from_status};
 use super::explain;
+use super::fast_lane::LOTS;
 use super::object_size;
 use super::objects::Entry;
 use super::outcome;
@@ -25,7 +27,7 @@ use super::prepare::prepare;
 use super::publish::Publisher;
 use super::requests;
 use super::run::Run;
-use super::signals::{DirectoryWatch, WatchKey, describe_unwatched};
+use super::signals::{DirectoryWatch, WatchKey, describe_unwatched, whole_seconds};
 use super::state::{Blocked, Connected, ObjectState, Prepared, UndoWord};
 use super::undo;
 use super::watch::WatchedObject;
@@ -293,6 +295,9 @@ impl Reconcile<'_> {
                 self.context.claims.postpone(self.uid());
                 self.keep_watch(state, prepared, connected);
                 self.tell_of_void_approval(state, desired.approval).await;
+                self.tell_of_deferral(state, at).await;
+                let suspects = state.watch.as_ref().and_then(DirectoryWatch::suspects_from);
+                let at = suspects.map_or(at, |suspects| at.min(suspects));
                 return poll.min(until(at, now));
             }
         };
@@ -339,10 +344,13 @@ impl Reconcile<'_> {
         connected: &Connected,
         desired: &Desired<'_>,
     ) {
-        let Some(watch) = &state.watch else {
+        let Some(signal) = state.watch.as_ref().map(DirectoryWatch::suspect_signal) else {
             return;
         };
-        if let Some(suspects) = watch.gather_suspects().await {
+        for _ in 0..LOTS {
+            let Some(suspects) = signal.gather_now().await else {
+                break;
+            };
             let run = self.run(prepared, connected, desired.clone(), RunTrigger::FastLane);
             run.revoke_between_runs(state, &suspects).await;
         }
@@ -410,6 +418,26 @@ impl Reconcile<'_> {
             trigger,
             noticed: None,
         }
+    }
+
+    /// Says until when a run that is to come early waits for a vendor's limit.
+    async fn tell_of_deferral(&self, state: &mut ObjectState, at: Timestamp) {
+        let waits = state
+            .watch
+            .as_ref()
+            .and_then(DirectoryWatch::waits_for_room);
+        let next = whole_seconds(at);
+        let told = state.status.next_sync_time.as_ref();
+        if waits != Some(at) || told.is_some_and(|told| told.0 == next) {
+            return;
+        }
+        tracing::info!(
+            until = %next,
+            "the directory has changed; the run for it waits until the vendor's limit has room"
+        );
+        let mut status = state.status.clone();
+        status.next_sync_time = Some(Time(next));
+        self.publisher.publish(state, status).await;
     }
 
     /// Tells by an event, once, that an approval isn't of what is held.

@@ -23,7 +23,7 @@ use super::publish::Publisher;
 use super::record_seal::RecordSeal;
 use super::run_queue::RunPermit;
 use super::sealed_runs::NamedRuns;
-use super::signals::{DirectoryWatch, SuspectSignal};
+use super::signals::DirectoryWatch;
 use super::state::{Connected, HeldList, ObjectState, Prepared};
 use super::watchdog::{Watchdog, is_large};
 use super::{expiry, references, requests};
@@ -82,11 +82,7 @@ impl Run<'_> {
         let next = match Box::pin(self.turn(state, &stop)).await {
             // Each step on the heap: without optimization a future by value takes the stack of each poll
             // around it.
-            Some(permit) => {
-                // The run reads what the directory says of them.
-                state.sync.take_told();
-                Box::pin(self.with_permit(state, Arc::new(permit), &stop)).await
-            }
+            Some(permit) => Box::pin(self.with_permit(state, Arc::new(permit), &stop)).await,
             None => self.stopped(),
         };
         self.entry.end();
@@ -396,7 +392,13 @@ impl Run<'_> {
         };
         let signal = state.watch.as_ref().map(DirectoryWatch::suspect_signal);
         let applying = Box::pin(planned.apply(sync_state, &apply));
-        let applying = asking_to_make_way(applying, signal.as_ref(), make_way);
+        let urgent = async {
+            match &signal {
+                Some(signal) => signal.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        let applying = asking_to_make_way(applying, urgent, make_way);
         let applied = self
             .observed(state, options, records, &mut written_plan, applying)
             .await;
@@ -1454,15 +1456,15 @@ impl Run<'_> {
     }
 }
 
-/// Does `applying`, and asks it to make way once somebody seems to have left.
+/// Does `applying`, and asks it to make way once `urgent` has come.
 pub(super) async fn asking_to_make_way<T>(
     applying: impl Future<Output = T>,
-    signal: Option<&SuspectSignal>,
+    urgent: impl Future<Output = ()>,
     make_way: Option<&CancellationToken>,
 ) -> T {
     let asking = async {
-        if let (Some(signal), Some(make_way)) = (signal, make_way) {
-            signal.wait().await;
+        if let Some(make_way) = make_way {
+            urgent.await;
             make_way.cancel();
         }
         std::future::pending().await

@@ -9,7 +9,7 @@
 //!   in a namespace and in the process ([`WatchSlots`]).
 //! - A lost watch is begun again, with growing waits. Meanwhile the schedule goes on as without it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,9 +42,15 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long after a revocation by the fast lane a run looks at both sides. What a watch compares entries with is
 /// as of the last run: an account that is enabled again by then looks unchanged to it.
 const CONFIRM: Duration = Duration::from_secs(15);
-/// More people who seem to have left since a whole run began than this are a matter for the next one: what
-/// locks sixty accounts at once may be an accident, which a run holds as a whole.
+/// More people who seem to have left since a whole run began than this are looked at in lots, and make a run come
+/// early as well.
 const MOST_SUSPECTS: usize = 20;
+/// So many of them are looked at together: whoever comes next doesn't wait for all of the others.
+const LOT: usize = 5;
+/// More than so many who wait are a matter for a run alone.
+const MOST_WAITING: usize = 500;
+/// So many are known by their ids while an undo is made, to give nothing back to them.
+const MOST_TOLD: usize = 10_000;
 /// After so long one more may seem to have left. In a directory in which much changes it can be minutes until the
 /// next run.
 const ONE_MORE: Duration = Duration::from_secs(2);
@@ -222,6 +228,17 @@ pub struct Suspects {
     pub noticed: Noticed,
     /// Their ids in the directory, without a prefix.
     pub people: Vec<ExternalId>,
+    /// Who else seems to have left, and is looked at after them.
+    pub waiting: Vec<ExternalId>,
+}
+
+/// Of whom the directory has told that they seem to have left, since that was taken last.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Their ids in the directory, without a prefix.
+    pub people: HashSet<ExternalId>,
+    /// There were more of them.
+    pub and_more: bool,
 }
 
 /// Tells whether somebody seems to have left, also while a run has the watch's object.
@@ -241,8 +258,13 @@ struct WatchState {
     /// What a whole run has to look at.
     noticed: Option<Noticed>,
     /// Who seems to have left, and when that was noticed first.
-    suspects: Option<Suspects>,
+    suspects: Option<Queue>,
     crowd: Crowd,
+    /// All who seem to leave until the next run begins are a matter for it alone.
+    left_to_run: bool,
+    told: Told,
+    /// From when on an early run is to begin that waits for a vendor's limit: not later than that was said once.
+    promised: Option<Timestamp>,
     /// What the fast lane has settled, and a run has to confirm.
     settled: Option<Noticed>,
     stands: Stands,
@@ -254,8 +276,37 @@ struct Crowd {
     people: f64,
     /// When that was so.
     at: Option<Timestamp>,
-    /// There were too many at a time: all who come until the next run begins are a matter for it.
+    /// There were many at a time: a run comes early as well.
     is_flood: bool,
+}
+
+/// Who seems to have left, in the order in which that was noticed.
+#[derive(Debug)]
+struct Queue {
+    noticed: Noticed,
+    people: Vec<ExternalId>,
+    /// Some of them have been looked at: the others had the time to come who seem to leave at once.
+    is_rest: bool,
+    /// The fast lane may look at so many again.
+    not_before: Option<Timestamp>,
+}
+
+impl Queue {
+    /// Those who are looked at next. `None` of the queue is left where that is all.
+    fn take_lot(queue: &mut Option<Self>) -> Option<Suspects> {
+        let all = queue.as_mut()?;
+        let is_one_lot = !all.is_rest && all.people.len() <= MOST_SUSPECTS;
+        let lot = if is_one_lot { MOST_SUSPECTS } else { LOT };
+        let waiting = all.people.split_off(lot.min(all.people.len()));
+        let suspects = Suspects {
+            noticed: all.noticed,
+            people: std::mem::replace(&mut all.people, waiting.clone()),
+            waiting,
+        };
+        all.is_rest = true;
+        queue.take_if(|all| all.people.is_empty());
+        Some(suspects)
+    }
 }
 
 impl Crowd {
@@ -347,7 +398,7 @@ impl DirectoryWatch {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let after = |time, wait| Timestamp::saturating_add(time, wait).unwrap_or(Timestamp::MAX);
-        let state = self.shared.state();
+        let mut state = self.shared.state();
         let noticed = state.noticed.map(|noticed| after(noticed.at, DEBOUNCE));
         let settled = state.settled.map(|settled| after(settled.at, CONFIRM));
         let due = noticed.into_iter().chain(settled).min()?;
@@ -356,7 +407,23 @@ impl DirectoryWatch {
             false => (EarlyRuns::BURST, room),
         };
         let due = due.max(after(ended, PAUSE)).max(early.next(burst, now));
+        // A run that costs more than there ever is room for would be put off from one window to the next.
+        let room = room.map(|room| {
+            let promised = state.promised.get_or_insert(room);
+            *promised = room.min(*promised);
+            *promised
+        });
         Some(room.map_or(due, |room| due.max(room)))
+    }
+
+    /// Until when an early run waits for a vendor's limit, if it does.
+    pub fn waits_for_room(&self) -> Option<Timestamp> {
+        self.shared.state().promised
+    }
+
+    /// From when on the fast lane may look at those who seem to have left, if there are any.
+    pub fn suspects_from(&self) -> Option<Timestamp> {
+        self.shared.state().suspects_from()
     }
 
     /// Takes the hints so far: a run that begins now sees what they are about. Whoever seems to have left stays
@@ -367,6 +434,9 @@ impl DirectoryWatch {
         let suspects = state.suspects.as_ref();
         let suspects = suspects.map(|suspects| (suspects.noticed, suspects.people.len()));
         state.crowd = Crowd::of(suspects.map_or(0, |(_, people)| people));
+        state.left_to_run = false;
+        state.promised = None;
+        state.told = Told::default();
         let settled = state.settled.take();
         state
             .noticed
@@ -377,14 +447,52 @@ impl DirectoryWatch {
             .min_by_key(|noticed| noticed.at)
     }
 
-    /// Takes those who seem to have left, once all had the time to come who seem to leave at once.
-    pub async fn gather_suspects(&self) -> Option<Suspects> {
-        self.shared.gather_suspects().await
+    /// Whether the fast lane may look at somebody now who seems to have left.
+    pub fn has_suspects(&self) -> bool {
+        let from = self.suspects_from();
+        from.is_some_and(|from| from <= Timestamp::now())
     }
 
-    /// Whether somebody seems to have left by now.
-    pub fn has_suspects(&self) -> bool {
-        self.shared.state().suspects.is_some()
+    /// Whether the directory has told of anybody.
+    pub fn has_told(&self) -> bool {
+        !self.shared.state().told.people.is_empty()
+    }
+
+    /// Forgets of whom the directory has told by now, but for those who wait to be looked at.
+    pub fn forget_told(&self) {
+        let mut state = self.shared.state();
+        state.told = Told::default();
+        let waiting = state.suspects.as_ref().map(|queue| queue.people.clone());
+        let waiting = waiting.into_iter().flatten();
+        waiting.for_each(|person| state.told.add(&person));
+    }
+
+    /// Takes of whom the directory has told.
+    pub fn take_told(&self) -> Told {
+        std::mem::take(&mut self.shared.state().told)
+    }
+
+    /// Puts back those whom the fast lane may not look at before that time. A run comes early for them, too.
+    pub fn postpone(&self, suspects: Suspects, until: Timestamp) {
+        let mut state = self.shared.state();
+        let state = &mut *state;
+        state.noticed.get_or_insert(suspects.noticed);
+        let queue = state.suspects.get_or_insert(Queue {
+            noticed: suspects.noticed,
+            people: vec![],
+            is_rest: true,
+            not_before: None,
+        });
+        queue.is_rest = true;
+        queue.not_before = Some(until);
+        queue.people.splice(0..0, suspects.people);
+    }
+
+    /// Leaves all who seem to have left, and all who follow until the next run begins, to that.
+    pub fn leave_to_run(&self, noticed: Noticed) {
+        let mut state = self.shared.state();
+        state.leave_to_run();
+        state.noticed.get_or_insert(noticed);
     }
 
     /// To wait for those who seem to have left.
@@ -453,21 +561,42 @@ fn put(
 }
 
 /// As Kubernetes writes times.
-fn whole_seconds(time: Timestamp) -> Timestamp {
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 impl SuspectSignal {
-    /// Waits until somebody seems to have left.
+    /// Waits until the fast lane may look at somebody who seems to have left.
     pub async fn wait(&self) {
         loop {
             // Before the look: what comes in between counts.
             let suspected = self.0.suspected.notified();
-            if self.0.state().suspects.is_some() {
+            let from = self.0.state().suspects_from();
+            let left = from.map(|from| from.duration_since(Timestamp::now()));
+            match left.map(Duration::try_from) {
+                None => suspected.await,
+                Some(Ok(left)) if !left.is_zero() => {
+                    tokio::select! { () = suspected => {}, () = sleep(left) => {} }
+                }
+                Some(_) => return,
+            }
+        }
+    }
+
+    /// Waits until the directory tells of somebody.
+    pub async fn wait_for_word(&self) {
+        loop {
+            let suspected = self.0.suspected.notified();
+            if !self.0.state().told.people.is_empty() {
                 return;
             }
             suspected.await;
         }
+    }
+
+    /// Takes those who are to be looked at next, if anybody is, once all had the time to come who seem to leave at once.
+    pub async fn gather_now(&self) -> Option<Suspects> {
+        self.0.gather_suspects().await
     }
 
     /// Waits for those who seem to have left, and takes them.
@@ -530,15 +659,71 @@ fn retry_after(failures: u32) -> Duration {
     first.saturating_mul(1 << doublings).min(longest)
 }
 
+impl WatchState {
+    /// From when on the fast lane may look at those who seem to have left.
+    fn suspects_from(&self) -> Option<Timestamp> {
+        let queue = self.suspects.as_ref()?;
+        Some(queue.not_before.unwrap_or(Timestamp::MIN))
+    }
+
+    fn leave_to_run(&mut self) {
+        self.left_to_run = true;
+        let left = self.suspects.take();
+        self.noticed = self.noticed.or(left.map(|left| left.noticed));
+    }
+
+    /// Somebody seems to have left. Whether that asks for anything new.
+    fn suspect(&mut self, person: ExternalId, new: Noticed) -> bool {
+        let queue = self.suspects.get_or_insert_with(|| Queue {
+            noticed: new,
+            people: vec![],
+            is_rest: false,
+            not_before: None,
+        });
+        if queue.people.contains(&person) {
+            return false;
+        }
+        let is_first = queue.people.is_empty();
+        queue.people.push(person);
+        let (noticed, waiting) = (queue.noticed, queue.people.len());
+        let was_flood = self.crowd.is_flood;
+        self.crowd.add_one(new.at);
+        if self.crowd.is_flood {
+            self.noticed.get_or_insert(noticed);
+        }
+        if waiting > MOST_WAITING {
+            self.leave_to_run();
+        }
+        is_first || was_flood != self.crowd.is_flood
+    }
+}
+
+impl Told {
+    fn add(&mut self, person: &ExternalId) {
+        match self.people.len() < MOST_TOLD {
+            true => drop(self.people.insert(person.clone())),
+            false => self.and_more |= !self.people.contains(person),
+        }
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, WatchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn gather_suspects(&self) -> Option<Suspects> {
-        self.state().suspects.as_ref()?;
-        sleep(GATHERING).await;
-        self.state().suspects.take()
+        let is_rest = {
+            let state = self.state();
+            if state.suspects_from()? > Timestamp::now() {
+                return None;
+            }
+            state.suspects.as_ref()?.is_rest
+        };
+        if !is_rest {
+            sleep(GATHERING).await;
+        }
+        Queue::take_lot(&mut self.state().suspects)
     }
 
     /// Since when it has been in place; `None` where it isn't.
@@ -574,25 +759,12 @@ impl WatchObserver for Shared {
             at: Timestamp::now(),
             changed: hint.changed,
         };
-        let leaver = hint.leaver.filter(|_| !state.crowd.is_flood);
-        let is_first = match leaver {
-            Some(person) => match &mut state.suspects {
-                Some(suspects) if suspects.people.contains(&person) => false,
-                suspects => {
-                    let is_first = suspects.is_none();
-                    let suspects = suspects.get_or_insert_with(|| Suspects {
-                        noticed: new,
-                        people: vec![],
-                    });
-                    suspects.people.push(person);
-                    state.crowd.add_one(new.at);
-                    // So many are no business of the fast lane.
-                    let is_flood = state.crowd.is_flood;
-                    let left = state.suspects.take_if(|_| is_flood);
-                    state.noticed = state.noticed.or(left.map(|suspects| suspects.noticed));
-                    is_first || is_flood
-                }
-            },
+        let is_leaver = hint.leaver.is_some();
+        if let Some(person) = &hint.leaver {
+            state.told.add(person);
+        }
+        let is_first = match hint.leaver.filter(|_| !state.left_to_run) {
+            Some(person) => state.suspect(person, new),
             None => {
                 let is_first = state.noticed.is_none();
                 let noticed = state.noticed.get_or_insert(new);
@@ -600,9 +772,8 @@ impl WatchObserver for Shared {
                 is_first
             }
         };
-        let is_suspected = state.suspects.is_some();
         drop(state);
-        if is_suspected {
+        if is_leaver {
             self.suspected.notify_waiters();
         }
         if is_first {
@@ -705,9 +876,9 @@ mod tests {
             watch.shared.changed(hint);
         }
         assert_eq!(woken(), 2, "once for the leavers, once for the rest");
-        let suspects = watch.gather_suspects().await.unwrap();
+        let suspects = watch.shared.gather_suspects().await.unwrap();
         assert_eq!(suspects.people.len(), 2);
-        assert!(watch.gather_suspects().await.is_none());
+        assert!(watch.shared.gather_suspects().await.is_none());
         let rest = watch.take().unwrap();
         assert!(rest.at >= suspects.noticed.at);
         assert!(watch.take().is_none());
@@ -717,25 +888,172 @@ mod tests {
         // A run that begins now looks at the leavers as well, and keeps nobody waiting for it.
         watch.shared.changed(leaver(3));
         assert!(watch.take().is_some());
-        assert_eq!(watch.gather_suspects().await.unwrap().people.len(), 1);
+        assert_eq!(
+            watch.shared.gather_suspects().await.unwrap().people.len(),
+            1
+        );
+        assert!(watch.take().is_none());
+    }
+
+    fn numbers(suspects: &[ExternalId]) -> Vec<usize> {
+        let number = |id: &ExternalId| id.as_str()[1..].parse().unwrap();
+        suspects.iter().map(number).collect()
+    }
+
+    #[tokio::test]
+    async fn many_who_seem_to_leave_are_looked_at_in_lots_and_a_run_comes_early_as_well() {
+        let (watch, mut woken) = watch();
+        // In small steps, too: a part of them is taken before the others come.
+        (0..7).for_each(|number| watch.shared.changed(leaver(number)));
+        let lot = watch.shared.gather_suspects().await.unwrap();
+        assert_eq!(numbers(&lot.people), (0..7).collect::<Vec<_>>());
+        assert!(lot.waiting.is_empty());
+        assert!(watch.take().is_none(), "so few are no matter for a run");
+        (0..MOST_SUSPECTS).for_each(|number| watch.shared.changed(leaver(number)));
+        assert_eq!(woken(), 2);
+        watch.shared.changed(leaver(98));
+        watch.shared.changed(leaver(99));
+        assert_eq!(woken(), 1, "once for all of them");
+        let early = EarlyRuns::default();
+        assert!(watch.due(noon(), &early, None, noon()).is_some());
+        let mut people = vec![];
+        let mut waiting = MOST_SUSPECTS + 2;
+        let began = std::time::Instant::now();
+        while let Some(lot) = watch.shared.gather_suspects().await {
+            assert!((1..=LOT).contains(&lot.people.len()));
+            waiting -= lot.people.len();
+            assert_eq!(lot.waiting.len(), waiting);
+            people.extend(numbers(&lot.people));
+        }
+        assert!(began.elapsed() < GATHERING * 2, "one after another");
+        assert_eq!(
+            people,
+            (0..MOST_SUSPECTS).chain([98, 99]).collect::<Vec<_>>()
+        );
+        assert!(watch.take().is_some());
+        // A run has seen them.
+        watch.shared.changed(leaver(100));
+        assert_eq!(
+            watch.shared.gather_suspects().await.unwrap().people.len(),
+            1
+        );
         assert!(watch.take().is_none());
     }
 
     #[tokio::test]
-    async fn where_everybody_seems_to_leave_a_run_has_to_look() {
-        let (watch, mut woken) = watch();
-        // In small steps, too: a part of them is taken before the others come.
-        (0..7).for_each(|number| watch.shared.changed(leaver(number)));
-        assert_eq!(watch.gather_suspects().await.unwrap().people.len(), 7);
-        (7..=MOST_SUSPECTS).for_each(|number| watch.shared.changed(leaver(number)));
-        assert_eq!(woken(), 3);
-        assert!(watch.gather_suspects().await.is_none(), "none of them");
+    async fn who_is_left_to_a_run_takes_all_others_with_them_until_it_begins() {
+        let (watch, _) = watch();
+        (0..30).for_each(|number| watch.shared.changed(leaver(number)));
+        let lot = watch.shared.gather_suspects().await.unwrap();
+        watch.leave_to_run(lot.noticed);
+        assert!(
+            watch.shared.gather_suspects().await.is_none(),
+            "none of them"
+        );
         watch.shared.changed(leaver(99));
-        assert!(watch.gather_suspects().await.is_none(), "nor who follows");
+        assert!(
+            watch.shared.gather_suspects().await.is_none(),
+            "nor who follows"
+        );
         assert!(watch.take().is_some());
-        // A run has seen them.
         watch.shared.changed(leaver(100));
-        assert_eq!(watch.gather_suspects().await.unwrap().people.len(), 1);
+        assert_eq!(
+            watch.shared.gather_suspects().await.unwrap().people.len(),
+            1
+        );
+        // More than can wait.
+        (0..=MOST_WAITING).for_each(|number| watch.shared.changed(leaver(number)));
+        assert!(watch.shared.gather_suspects().await.is_none());
+        assert!(watch.take().is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_may_not_be_looked_at_yet_comes_first_once_that_is_possible() {
+        let (watch, _) = watch();
+        (0..3).for_each(|number| watch.shared.changed(leaver(number)));
+        let lot = watch.shared.gather_suspects().await.unwrap();
+        watch.shared.changed(leaver(3));
+        let soon = Timestamp::now() + SECOND / 5;
+        watch.postpone(lot, soon);
+        assert!(!watch.has_suspects() && watch.suspects_from() == Some(soon));
+        assert!(watch.shared.gather_suspects().await.is_none());
+        watch.suspect_signal().wait().await;
+        assert!(watch.has_suspects() && Timestamp::now() >= soon);
+        let lot = watch.shared.gather_suspects().await.unwrap();
+        assert_eq!(numbers(&lot.people), [0, 1, 2, 3]);
+        assert!(watch.take().is_some(), "a run looks at them as well");
+    }
+
+    #[tokio::test]
+    async fn an_undo_is_told_of_everybody_whoever_looks_at_them() {
+        let (watch, _) = watch();
+        let told = || {
+            let told = watch.take_told();
+            let mut people: Vec<ExternalId> = told.people.into_iter().collect();
+            people.sort();
+            (numbers(&people), told.and_more)
+        };
+        (0..3).for_each(|number| watch.shared.changed(leaver(number)));
+        watch.shared.gather_suspects().await.unwrap();
+        watch.shared.changed(leaver(7));
+        watch.forget_told();
+        assert_eq!(
+            told(),
+            (vec![7], false),
+            "who waits is looked at after the word"
+        );
+        let signal = watch.suspect_signal();
+        let (_, ()) = tokio::join!(signal.wait_for_word(), async {
+            sleep(SECOND / 20).await;
+            watch.shared.changed(leaver(8));
+        });
+        assert!(watch.has_told());
+        watch.leave_to_run(Noticed {
+            at: noon(),
+            changed: None,
+        });
+        watch.shared.changed(leaver(9));
+        assert_eq!(told(), (vec![8, 9], false));
+        (0..=MOST_TOLD).for_each(|number| watch.shared.changed(leaver(number)));
+        watch.shared.changed(leaver(1));
+        let (people, and_more) = told();
+        assert!(people.len() == MOST_TOLD && and_more);
+        (0..3).for_each(|number| watch.shared.changed(leaver(number)));
+        watch.take();
+        assert!(!watch.has_told(), "a run has seen them");
+    }
+
+    #[test]
+    fn a_run_that_has_no_room_in_any_window_comes_at_the_time_that_was_said_first() {
+        let (watch, _) = watch();
+        let early = EarlyRuns::default();
+        let due = |room| watch.due(noon(), &early, room, noon());
+        assert_eq!(due(Some(noon() + SECOND * 60)), None, "nothing has changed");
+        assert_eq!(watch.waits_for_room(), None);
+        watch.shared.state().noticed = Some(Noticed {
+            at: noon(),
+            changed: None,
+        });
+        let first = noon() + SECOND * 3_600;
+        assert_eq!(due(Some(first)), Some(first));
+        assert_eq!(watch.waits_for_room(), Some(first));
+        for later in [3_601, 7_200] {
+            assert_eq!(due(Some(noon() + SECOND * later)), Some(first), "{later}");
+        }
+        let sooner = first - SECOND * 60;
+        assert_eq!(due(Some(sooner)), Some(sooner));
+        assert_eq!(due(None), Some(noon() + PAUSE), "there is room");
+        // That run has begun: for the next one it is said anew.
+        assert!(watch.take().is_some());
+        watch.shared.state().noticed = Some(Noticed {
+            at: noon(),
+            changed: None,
+        });
+        let next = first + SECOND * 3_600;
+        assert_eq!(due(Some(next)), Some(next));
+        // Many leavers don't wait for it.
+        watch.shared.state().crowd.is_flood = true;
+        assert_eq!(due(Some(next)), Some(noon() + PAUSE));
     }
 
     #[test]

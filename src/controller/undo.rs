@@ -251,6 +251,10 @@ impl Run<'_> {
             .entry
             .begin(self.prepared.generation, &self.context.work);
         state.sync.begin_undo();
+        // The word is newer than what the directory has told by now.
+        if let Some(watch) = &state.watch {
+            watch.forget_told();
+        }
         let answered = match Box::pin(self.turn(state, &stop)).await {
             Some(permit) => {
                 let permit = Arc::new(permit);
@@ -489,8 +493,6 @@ impl Run<'_> {
             scope: question.scope(),
         };
         let mut before = ActionCounts::default();
-        // While it waited for its turn.
-        let mut told = sync_state.take_told();
         for left in (0..=MAKES_WAY).rev() {
             let make_way = CancellationToken::new();
             let may_wait = left > 0 && options.approval.is_none();
@@ -498,11 +500,8 @@ impl Run<'_> {
                 make_way: may_wait.then_some(&make_way),
                 ..*options
             };
-            let has_suspects = state
-                .watch
-                .as_ref()
-                .is_some_and(DirectoryWatch::has_suspects);
-            if !(may_wait && (has_suspects || !told.is_empty())) {
+            let watch = state.watch.as_ref().filter(|_| may_wait);
+            if !watch.is_some_and(|watch| watch.has_suspects() || watch.has_told()) {
                 let leavers = std::mem::take(&mut undo.leavers);
                 let confirmed = (undo, question);
                 let applying = self.apply_undo(state, sync_state, &options, confirmed, answer);
@@ -526,9 +525,18 @@ impl Run<'_> {
             self.measure_outcomes(sync_state);
             Box::pin(self.keep_history(state, &mut sync_state.history)).await;
             let revoking = self.revoke_within_run(state, sync_state, options.stop);
-            told.extend(Box::pin(revoking).await);
+            Box::pin(revoking).await;
             let policy = &self.connected.spec.policy;
-            sync_state.leave_out(&std::mem::take(&mut told), policy);
+            let told = state.watch.as_ref().map(DirectoryWatch::take_told);
+            let told = told.unwrap_or_default();
+            sync_state.leave_out(&told.people, policy);
+            if told.and_more {
+                answer.interrupted(
+                    &before,
+                    "the directory names more people than can be left out",
+                );
+                return Ok(());
+            }
             let records = match self.records(state, question).await {
                 Ok((records, _)) => records,
                 Err(why) => {
@@ -615,7 +623,13 @@ impl Run<'_> {
         };
         let signal = state.watch.as_ref().map(DirectoryWatch::suspect_signal);
         let applying = Box::pin(planned.apply(sync_state, &apply));
-        let applying = asking_to_make_way(applying, signal.as_ref(), options.make_way);
+        let urgent = async {
+            match &signal {
+                Some(signal) => signal.wait_for_word().await,
+                None => std::future::pending().await,
+            }
+        };
+        let applying = asking_to_make_way(applying, urgent, options.make_way);
         let applied = self
             .observed(state, options, receiver, &mut written_plan, applying)
             .await;

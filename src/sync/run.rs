@@ -65,8 +65,6 @@ pub struct State {
     pub(super) revoked_meanwhile: HashSet<Uuid>,
     /// Of whom the directory has told, while an undo is under way, that they seem to have left: by external ID.
     pub(super) left_meanwhile: HashSet<ExternalId>,
-    /// Of whom it has told before the undo's turn came, by their ids in the directory.
-    pub(super) told_before: Vec<ExternalId>,
 }
 
 /// Both sides when they last agreed.
@@ -100,7 +98,6 @@ impl State {
             baseline: None,
             revoked_meanwhile: HashSet::new(),
             left_meanwhile: HashSet::new(),
-            told_before: vec![],
         }
     }
 }

@@ -105,6 +105,14 @@ pub async fn plan(
     }))
 }
 
+/// Whether the limits would let go all of these people, if each of them left.
+pub fn limits_allow(policy: &Policy, state: &State, suspects: &[ExternalId]) -> bool {
+    let (baseline, ledger) = (state.baseline.as_ref(), &state.ledger);
+    let now = Timestamp::now();
+    baseline
+        .is_some_and(|baseline| fast_lane::limits_allow(baseline, suspects, policy, ledger, now))
+}
+
 /// The entry and the member of each of these people, if they certainly left; else why not.
 async fn look<'s>(
     source: &dyn Source,

@@ -264,23 +264,16 @@ impl State {
     pub fn begin_undo(&mut self) {
         self.revoked_meanwhile.clear();
         self.left_meanwhile.clear();
-        self.told_before.clear();
-    }
-
-    /// The directory has told of these people while a run or an undo waits for its turn.
-    pub fn note_told(&mut self, people: &[ExternalId]) {
-        self.told_before.extend_from_slice(people);
-    }
-
-    /// Takes of whom the directory has told meanwhile.
-    pub fn take_told(&mut self) -> Vec<ExternalId> {
-        std::mem::take(&mut self.told_before)
     }
 
     /// The directory has told that these people seem to have left: they get nothing back by the undo that is under way.
-    pub fn leave_out(&mut self, people: &[ExternalId], policy: &Policy) {
+    pub fn leave_out<'p>(
+        &mut self,
+        people: impl IntoIterator<Item = &'p ExternalId>,
+        policy: &Policy,
+    ) {
         let ids = people
-            .iter()
+            .into_iter()
             .filter_map(|id| id.with_prefix(&policy.external_id_prefix).ok());
         self.left_meanwhile.extend(ids);
     }

@@ -186,6 +186,68 @@ async fn somebody_who_is_disabled_while_a_run_reads_does_not_wait_for_its_end() 
     operator.stop().await.unwrap();
 }
 
+/// Thirty people more, of whom these are disabled at once while a run reads that doesn't come to its end. The runs
+/// before.
+async fn leaving_beside_run(world: &World, operator: &Operator, offboarding: Value) -> u64 {
+    let newcomers: String = (10..40).map(newcomer).collect();
+    world.slapd.modify(&newcomers).unwrap();
+    let spec = json!({"source": source(&world.slapd.url()), "offboarding": offboarding});
+    world.resource("staff", spec);
+    world.until("staff", "watched", is_watched).await;
+    let runs = settled(operator).await;
+    // The list of members never comes.
+    let hang = Fault::new(Way::Hang).path("/api/public/members");
+    world.organization.faults().inject(hang);
+    world.annotate("staff", SYNC_REQUESTED_AT, "now").await;
+    eventually("a run", || world.organization.faults().fired() == 1).await;
+    let many: String = (10..38).map(disable).collect();
+    world.slapd.modify(&many).unwrap();
+    runs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_are_disabled_while_a_run_reads_do_not_wait_for_its_end() {
+    let world = World::with_signals("fast-lane-many").await;
+    let operator = world.operator();
+    let offboarding = json!({"disabledLimit": "100%"});
+    let runs = leaving_beside_run(&world, &operator, offboarding).await;
+    let disabled = Instant::now();
+    eventually("the first", || world.revoked() > 0).await;
+    let first = disabled.elapsed();
+    eventually("all of them", || world.revoked() == 28).await;
+    eprintln!(
+        "the first after {first:?}, 28 after {:?}",
+        disabled.elapsed()
+    );
+    assert!(first < Duration::from_secs(4), "it took {first:?}");
+    assert_eq!(operator.runs("staff"), runs, "that run goes on");
+    operator.kill().await;
+    let operator = world.operator();
+    eventually("a run", || operator.runs("staff") > 0).await;
+    settled(&operator).await;
+    assert_eq!(reason_of(&world.get("staff").await), "Succeeded");
+    assert_eq!(world.revoked(), 28);
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_leavers_at_once_than_the_limit_allows_wait_for_a_run_all_of_them() {
+    let world = World::with_signals("fast-lane-accident").await;
+    let operator = world.operator();
+    leaving_beside_run(&world, &operator, json!({"disabledLimit": "50%"})).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.revoked(), 0, "28 of 40, all of them or none");
+    operator.kill().await;
+    let operator = world.operator();
+    let is_held = |object: &DirectorySync| {
+        let status = object.status.as_ref();
+        status.is_some_and(|status| status.held_removals.is_some())
+    };
+    world.until("staff", "held", is_held).await;
+    assert_eq!(world.revoked(), 0);
+    operator.stop().await.unwrap();
+}
+
 /// A run that takes its time to revoke 24 people who are gone from the directory, and has begun to.
 async fn leaving(world: &World, operator: &Operator) {
     let newcomers: String = (10..40).map(newcomer).collect();

@@ -5,12 +5,13 @@
 //! ([`Baseline`]). Wherever that may not be enough, the answer is a [`Doubt`], and a whole run decides.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::directory::hash::FastMap;
-use crate::directory::{AccountState, Email, Evidence, ExternalId, User};
+use crate::directory::{AccountEvidence, AccountState, Email, Evidence, ExternalId, User};
 use crate::organization::model::{Content, Member, MemberRole, MemberStatus};
 use crate::sync::change_set::ChangeSet;
 use crate::sync::guard::{GuardedPlan, Kept, guard, keep_ids};
@@ -302,6 +303,19 @@ impl Baseline {
         rest
     }
 
+    /// Of these people alone.
+    fn plan(&self, mut changes: Vec<Change>) -> Plan {
+        changes.sort_by(|one, other| one.order().cmp(&other.order()));
+        Plan {
+            changes,
+            counts: self.counts,
+            account_rule: self.rule.clone(),
+            revoked: Some(HashMap::new()),
+            is_partial: true,
+            ..Plan::default()
+        }
+    }
+
     /// The same after these changes, which were made.
     #[must_use]
     pub fn after(mut self, done: &ChangeSet) -> Self {
@@ -353,20 +367,44 @@ pub fn plan(
     for leaver in leavers {
         changes.extend(revocation(baseline, leaver, policy)?);
     }
-    changes.sort_by(|one, other| one.order().cmp(&other.order()));
-    let plan = Plan {
-        changes,
-        counts: baseline.counts,
-        account_rule: baseline.rule.clone(),
-        revoked: Some(HashMap::new()),
-        is_partial: true,
-        ..Plan::default()
-    };
-    let guarded = guard(plan, policy, ledger, now, None);
+    let guarded = guard(baseline.plan(changes), policy, ledger, now, None);
     match guarded.held {
         None => Ok(guarded),
         Some(_) => Err(Doubt::Held),
     }
+}
+
+/// Whether the limits would let go whom the last whole run knew of these people, if each of them left. What disables
+/// many accounts at once may be an accident, which a run holds as a whole: then none of them is revoked ahead of it.
+pub fn limits_allow(
+    baseline: &Baseline,
+    suspects: &[ExternalId],
+    policy: &Policy,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> bool {
+    // Whoever is revoked has an entry that was read; these count, and nothing comes of them.
+    let evidence = Arc::new(AccountEvidence {
+        attribute: "".into(),
+        value: "".into(),
+        entry: "".into(),
+        changed: None,
+    });
+    let known = suspects.iter().filter_map(|id| {
+        let member = baseline.member(id)?;
+        Some((member, id.with_prefix(&policy.external_id_prefix).ok()?))
+    });
+    let known: HashMap<Uuid, ExternalId> = known.collect();
+    let changes = known.into_iter().map(|(member, id)| Change {
+        subject: Subject::person(id, Email::withheld(), Some(member)),
+        reason: Reason::DisabledInDirectory,
+        action: Action::Member(MemberAction::Revoke {
+            evidence: Evidence::Disabled(Arc::clone(&evidence)),
+        }),
+    });
+    let plan = baseline.plan(changes.collect());
+    let guarded = guard(plan, policy, &ledger.at(now), now, None);
+    guarded.held.is_none()
 }
 
 /// `None` where there is nothing to do.

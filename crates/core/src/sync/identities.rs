@@ -58,10 +58,7 @@ impl People {
             .chain(records.iter().flat_map(Identity::of_record));
         let identities: Vec<Identity<'_>> = identities.collect();
         // Each pass follows one more change of an id; there are few.
-        while identities
-            .iter()
-            .fold(false, |grows, one| self.take_in(one) || grows)
-        {}
+        while identities.iter().filter(|one| self.take_in(one)).count() > 0 {}
         self
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use directory_sync_core::directory::User;
+use directory_sync_core::directory::{ExternalId, User};
 use directory_sync_core::organization::model::{Member, MemberStatus, Organization};
 use directory_sync_core::sync::fast_lane::{self, Baseline, Candidates, Doubt, Leaver};
 use directory_sync_core::sync::guard::{GuardedPlan, guard};
@@ -260,6 +260,40 @@ fn limits_hold_as_in_a_run_however_many_steps_it_takes() {
         }
     });
     assert!(whole.sync().held.is_some(), "{id}, too, by one run");
+}
+
+#[test]
+fn of_many_who_seem_to_leave_none_goes_where_together_they_are_more_than_a_limit_allows() {
+    let mut world = World::new(company(), members());
+    let mut baseline = world.baseline().unwrap();
+    let allow = |world: &World, baseline: &Baseline, suspects: std::ops::Range<usize>| {
+        let suspects: Vec<ExternalId> = suspects.map(|n| id(&format!("p{n}"))).collect();
+        let (policy, ledger) = (&world.policy, &world.run.ledger);
+        fast_lane::limits_allow(baseline, &suspects, policy, ledger, world.run.now)
+    };
+    // A quarter of twenty.
+    assert!(allow(&world, &baseline, 0..5));
+    assert!(!allow(&world, &baseline, 0..6));
+    // Who is told of twice, or was never a member, counts once or not at all.
+    let suspects = ["p0", "p1", "p2", "p3", "p4", "p4", "nobody"].map(id);
+    let (policy, ledger) = (&world.policy, &world.run.ledger);
+    assert!(fast_lane::limits_allow(
+        &baseline,
+        &suspects,
+        policy,
+        ledger,
+        world.run.now
+    ));
+    // One lot after another: who has lost access counts with those who are left.
+    for gone in 0..5 {
+        assert!(allow(&world, &baseline, gone..5), "{gone} are gone");
+        assert!(!allow(&world, &baseline, gone..6), "{gone} are gone");
+        let leaver = world.leaver(&format!("p{gone}"));
+        let guarded = world.plan(&baseline, &[leaver]).unwrap();
+        world.revoke(&guarded);
+        baseline = baseline.without(&guarded);
+    }
+    assert!(!allow(&world, &baseline, 5..6));
 }
 
 #[test]
