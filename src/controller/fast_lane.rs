@@ -33,7 +33,7 @@ use crate::sync::run_fast_lane;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// So many lots are looked at one after another where a run waits for that.
-pub const LOTS: usize = 12;
+pub const LOTS: usize = 4;
 
 /// How many people may be looked at: 60 a minute, after a burst of as many.
 ///

@@ -42,11 +42,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long after a revocation by the fast lane a run looks at both sides. What a watch compares entries with is
 /// as of the last run: an account that is enabled again by then looks unchanged to it.
 const CONFIRM: Duration = Duration::from_secs(15);
-/// More people who seem to have left since a whole run began than this are looked at in lots, and make a run come
-/// early as well.
+/// So many people who seem to have left are looked at together. More than that since a whole run began are looked at in
+/// lots, and make a run come early as well.
 const MOST_SUSPECTS: usize = 20;
-/// So many of them are looked at together: whoever comes next doesn't wait for all of the others.
-const LOT: usize = 5;
 /// More than so many who wait are a matter for a run alone.
 const MOST_WAITING: usize = 500;
 /// So many are known by their ids while an undo is made, to give nothing back to them.
@@ -292,12 +290,10 @@ struct Queue {
 }
 
 impl Queue {
-    /// Those who are looked at next. `None` of the queue is left where that is all.
+    /// Those who are looked at next; no queue is left where that is all of them.
     fn take_lot(queue: &mut Option<Self>) -> Option<Suspects> {
         let all = queue.as_mut()?;
-        let is_one_lot = !all.is_rest && all.people.len() <= MOST_SUSPECTS;
-        let lot = if is_one_lot { MOST_SUSPECTS } else { LOT };
-        let waiting = all.people.split_off(lot.min(all.people.len()));
+        let waiting = all.people.split_off(MOST_SUSPECTS.min(all.people.len()));
         let suspects = Suspects {
             noticed: all.noticed,
             people: std::mem::replace(&mut all.people, waiting.clone()),
@@ -920,7 +916,7 @@ mod tests {
         let mut waiting = MOST_SUSPECTS + 2;
         let began = std::time::Instant::now();
         while let Some(lot) = watch.shared.gather_suspects().await {
-            assert!((1..=LOT).contains(&lot.people.len()));
+            assert!((1..=MOST_SUSPECTS).contains(&lot.people.len()));
             waiting -= lot.people.len();
             assert_eq!(lot.waiting.len(), waiting);
             people.extend(numbers(&lot.people));

@@ -29,8 +29,9 @@ fn disable(number: u32, words: &[&str]) -> String {
     change + "\n"
 }
 
-/// A resource whose run has revoked these people, because their accounts were disabled: that run.
-async fn revoked(world: &World, people: std::ops::Range<u32>) -> String {
+/// A resource whose first run in a process has revoked these people, because their accounts were disabled: that run.
+async fn revoked(world: &World, people: std::ops::Range<u32>) -> (Operator, String) {
+    let operator = world.operator();
     let source = json!({"ldap": {
         "url": world.slapd.url(),
         "baseDn": SUFFIX,
@@ -43,14 +44,18 @@ async fn revoked(world: &World, people: std::ops::Range<u32>) -> String {
     );
     world.until_ready("staff", "Succeeded").await;
     plugin(world, "sync staff --wait").await.ends_with(0);
+    // Nobody is revoked ahead of a run.
+    operator.stop().await.unwrap();
     let all = people.len();
     let many: String = people.map(|number| disable(number, &["left"])).collect();
     world.slapd.modify(&many).unwrap();
+    let operator = world.operator();
     eventually("all of them", || world.revoked() == all).await;
     plugin(world, "sync staff --wait").await.ends_with(0);
     let history = plugin(world, "history staff -o json").await.ends_with(0);
     let records: Value = serde_json::from_str(&history.stdout).unwrap();
-    records[0]["run"].as_str().unwrap().to_owned()
+    let run = records[0]["run"].as_str().unwrap().to_owned();
+    (operator, run)
 }
 
 fn status(world: &World, number: u32) -> Status {
@@ -61,8 +66,7 @@ fn status(world: &World, number: u32) -> Status {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_told_of_before_the_first_change_of_an_undo_gets_nothing_back_by_it() {
     let world = World::with_signals("undo-told-before").await;
-    let operator = world.operator();
-    let run = revoked(&world, 3..4).await;
+    let (operator, run) = revoked(&world, 3..4).await;
     world.organization.set_latency(Duration::from_millis(1500));
     let undo = format!("undo staff {run} --yes");
     let (undone, ()) = tokio::join!(plugin(&world, &undo), async {
@@ -100,8 +104,7 @@ async fn an_undo_makes_way_for_leavers_and_gives_nothing_back_to_whoever_left_me
     let world = World::with_signals("undo-makes-way").await;
     let newcomers: String = (10..40).map(newcomer).collect();
     world.slapd.modify(&newcomers).unwrap();
-    let operator = world.operator();
-    let run = revoked(&world, 10..40).await;
+    let (operator, run) = revoked(&world, 10..40).await;
 
     let status = |number| status(&world, number);
     world.organization.set_latency(Duration::from_millis(700));

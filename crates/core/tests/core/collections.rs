@@ -1296,7 +1296,13 @@ fn groups_that_are_gone_one_after_the_other_count_together_within_a_day() {
         earlier: 1,
         limit: 1,
     };
-    assert_eq!(why(&company.sync(&directory)), [expected]);
+    let guarded = company.sync(&directory);
+    assert_eq!(why(&guarded), [expected]);
+    let reasons = guarded.held.unwrap().describe();
+    assert!(
+        reasons.ends_with("allows 1 in 24 hours (of 3 managed groups)"),
+        "{reasons}"
+    );
     assert_eq!(company.access().len(), 2);
     assert_eq!(why(&company.sync(&directory)), []);
     assert_eq!(company.access().len(), 1);

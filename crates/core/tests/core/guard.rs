@@ -599,6 +599,9 @@ fn a_doubled_organization_is_held_and_a_first_sync_is_not() {
         limit: 30,
     };
     assert!(why(&run).contains(&expected), "{:?}", why(&run));
+    let reasons = run.held.as_ref().unwrap().describe();
+    let of_whom = "onboarding.limit allows 30 in 24 hours (of 60 managed members before)";
+    assert!(reasons.contains(of_whom), "{reasons}");
 
     // Members from before by other IDs don't make a first sync a doubling.
     let with_four = |newcomers| {

@@ -947,7 +947,8 @@ fn a_withdrawn_invitation_stands_apart_from_removals_and_what_holds_it_says_so()
     let why = guarded.held.as_ref().unwrap().describe();
     assert_eq!(
         why,
-        "2 members would lose something, not having accepted an invitation; offboarding.limit allows 0 in 24 hours"
+        "2 members would lose something, not having accepted an invitation; offboarding.limit allows 0 in 24 hours \
+         (of 3 managed members)"
     );
     let sides = Sides {
         source: "a directory",

@@ -85,7 +85,7 @@ fn json_says_who_is_concerned_what_is_done_what_waits_and_what_is_wrong() {
                 "recognized": {"byId": 0, "byFormerId": 0, "byEmail": 1, "not": 1},
             },
             "heldBecause": ["1 member would lose something, being absent, out of scope or out of a \
-                             group; offboarding.limit allows 0 in 24 hours (of 2 members)"],
+                             group; offboarding.limit allows 0 in 24 hours (of 2 managed members)"],
             "held": [
                 {"action": "Remove", "externalId": "gone", "email": "gone@example.com",
                  "reason": "GoneFromDirectory", "evidence": absent, "heldBy": "offboarding.limit"},
@@ -412,7 +412,7 @@ fn a_table_counts_first_and_in_a_pipe_leaves_nothing_out() {
             "",
             "held, waiting for approval:",
             "  1 member would lose something, being absent, out of scope or out of a group; \
-             offboarding.limit allows 0 in 24 hours (of 2 members)",
+             offboarding.limit allows 0 in 24 hours (of 2 managed members)",
             &format!("approve with digest {}", plan().digest),
             "",
             "held: Remove (1)",

@@ -652,15 +652,20 @@ impl Held {
     /// Each reason in words, with what its limit is a share of.
     pub fn reasons(&self) -> impl Iterator<Item = String> + '_ {
         self.why.iter().map(|why| {
-            let (about, what) = match why {
-                HeldBecause::Absent { .. } => (Limited::Absent, "member"),
-                HeldBecause::Disabled { .. } => (Limited::Disabled, "member"),
-                HeldBecause::Invited { .. } => (Limited::Invited, "member"),
-                HeldBecause::DeletedGroups { .. } => (Limited::Groups, "group"),
+            let (about, what, when) = match why {
+                HeldBecause::Absent { .. } | HeldBecause::Losing { .. } => {
+                    (Limited::Absent, "managed member", "")
+                }
+                HeldBecause::Disabled { .. } => (Limited::Disabled, "managed member", ""),
+                // Who comes in isn't one of them.
+                HeldBecause::Invited { .. } => (Limited::Invited, "managed member", " before"),
+                HeldBecause::DeletedGroups { .. } | HeldBecause::EndedGroups { .. } => {
+                    (Limited::Groups, "managed group", "")
+                }
                 _ => return why.to_string(),
             };
             match self.shares_of.iter().find(|(of, _)| *of == about) {
-                Some((_, total)) => format!("{why} (of {})", plural(*total, what)),
+                Some((_, total)) => format!("{why} (of {}{when})", plural(*total, what)),
                 None => why.to_string(),
             }
         })
