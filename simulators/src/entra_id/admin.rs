@@ -49,6 +49,45 @@ impl AdminActions<'_> {
         }
     }
 
+    /// Enables an account.
+    pub fn enable(&mut self, user: Id) {
+        if let Some(entry) = self.0.users.get_mut(&user) {
+            entry.enabled = true;
+            self.0.log.push(Change::Property(user, "accountEnabled"));
+        }
+    }
+
+    /// Gives a user another `mail`, or none.
+    pub fn set_mail(&mut self, user: Id, mail: Option<&str>) {
+        if let Some(entry) = self.0.users.get_mut(&user) {
+            entry.mail = mail.map(str::to_owned);
+            self.0.log.push(Change::Property(user, "mail"));
+        }
+    }
+
+    /// Makes a guest of a member of the tenant, or the other way round.
+    pub fn set_guest(&mut self, user: Id, is_guest: bool) {
+        if let Some(entry) = self.0.users.get_mut(&user) {
+            entry.user_type = Some(if is_guest { "Guest" } else { "Member" });
+            self.0.log.push(Change::Property(user, "userType"));
+        }
+    }
+
+    /// Brings back a user or a Microsoft 365 group that was deleted, into the groups in which they were.
+    pub fn restore(&mut self, id: Id) {
+        self.0.restore(id);
+    }
+
+    /// Adds a user.
+    pub fn add_user(&mut self, seed: UserSeed) -> Id {
+        self.0.add_user(seed.user)
+    }
+
+    /// Adds a group.
+    pub fn add_group(&mut self, seed: GroupSeed) -> Id {
+        self.0.add_group(seed.group)
+    }
+
     /// Gives a user another department.
     pub fn set_department(&mut self, user: Id, department: &str) {
         if let Some(entry) = self.0.users.get_mut(&user) {
@@ -282,7 +321,20 @@ impl SimulatedEntra {
         self.shared.dials.lock().pages = pages;
     }
 
-    /// Whether deltas repeat themselves and send empty pages.
+    /// All but the deltas answer from a replica that knows nothing of what happens from now on, until
+    /// [`catch_up`](Self::catch_up).
+    pub fn fall_behind(&self) {
+        let now = self.shared.store.lock().clone();
+        *self.shared.replica.lock() = now;
+        self.shared.dials.lock().is_behind = true;
+    }
+
+    /// Every replica knows everything again.
+    pub fn catch_up(&self) {
+        self.shared.dials.lock().is_behind = false;
+    }
+
+    /// Whether deltas repeat themselves, tell a group in pieces, and send empty pages.
     pub fn set_noisy(&self, noisy: bool) {
         self.shared.dials.lock().noisy = noisy;
     }

@@ -103,10 +103,12 @@ impl Delta {
     }
 
     /// The next page. A `noisy` server repeats the last object of a page on the next one, and sends
-    /// an empty page in between.
+    /// an empty page in between. It tells of changes after earlier ones once more, of each group in pieces and in no
+    /// order, and of the first object twice ("Use delta query to track changes": replays; "group: delta": a group can
+    /// be on several pages).
     pub fn page(mut self, store: &Store, sizes: &PageSizes, noisy: bool) -> DeltaPage {
         if matches!(self.phase, Phase::Link) {
-            let items = Arc::new(self.changes(store));
+            let items = Arc::new(self.changes(store, noisy));
             self.from = store.log.len();
             self.phase = Phase::Changes { items, at: 0 };
         }
@@ -122,7 +124,9 @@ impl Delta {
             Phase::First { ids, at, member } => {
                 let (value, at, member) = self.first_page(store, sizes, &ids, at, member);
                 let is_last = at == ids.len();
-                let back = usize::from(noisy && !is_last && member == 0);
+                // Of a page with one object the next one would be the same.
+                let repeats = noisy && !is_last && member == 0 && value.len() > 1;
+                let back = usize::from(repeats);
                 let at = at - back;
                 self.phase = Phase::First { ids, at, member };
                 (value, is_last)
@@ -191,12 +195,20 @@ impl Delta {
         (value, at, member)
     }
 
-    fn changes(&self, store: &Store) -> Vec<Value> {
-        let mut objects: BTreeMap<Id, Map<String, Value>> = BTreeMap::new();
-        for change in &store.log[self.from..] {
+    fn changes(&self, store: &Store, noisy: bool) -> Vec<Value> {
+        let mut objects: BTreeMap<(Id, usize), Map<String, Value>> = BTreeMap::new();
+        let is_moved = self.from < store.log.len();
+        let replayed = REPLAYED * usize::from(noisy && is_moved);
+        let log = &store.log[self.from.saturating_sub(replayed)..];
+        for (number, change) in log.iter().enumerate() {
             let (id, entry) = match *change {
                 Change::Property(id, property) if self.wants(property) => (id, None),
-                Change::Removed(id) => (id, Some(("@removed", json!({"reason": "changed"})))),
+                Change::Removed(id) => {
+                    let is_kept =
+                        store.deleted.contains_key(&id) || store.deleted_groups.contains_key(&id);
+                    let reason = if is_kept { "changed" } else { "deleted" };
+                    (id, Some(("@removed", json!({"reason": reason}))))
+                }
                 Change::Member {
                     group,
                     member,
@@ -213,7 +225,13 @@ impl Delta {
             if id.kind != self.kind {
                 continue;
             }
-            let object = objects.entry(id).or_insert_with(|| {
+            let is_piece = noisy && matches!(entry, Some(("members@delta", _)));
+            let piece = if is_piece { number + 1 } else { 0 };
+            let is_there = store.users.contains_key(&id) || store.groups.contains_key(&id);
+            let is_removal = matches!(entry, Some(("@removed", _)));
+            // An object is told as it is now: whoever was brought back since isn't removed.
+            let entry = entry.filter(|_| !(is_removal && is_there));
+            let object = objects.entry((id, piece)).or_insert_with(|| {
                 let mut object =
                     render::object(store, id, self.select.as_deref()).unwrap_or_default();
                 object.insert("id".into(), json!(id.to_string()));
@@ -230,9 +248,17 @@ impl Delta {
                 None => {}
             }
         }
-        objects.into_values().map(Value::Object).collect()
+        let mut objects: Vec<Value> = objects.into_values().map(Value::Object).collect();
+        if noisy {
+            objects.reverse();
+            objects.extend(objects.first().cloned());
+        }
+        objects
     }
 }
+
+/// So many earlier changes a noisy server tells once more.
+const REPLAYED: usize = 3;
 
 fn who(id: Id) -> Value {
     json!({"@odata.type": id.kind.odata_type(), "id": id.to_string()})

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use parking_lot::MutexGuard;
 use serde_json::{Value, json};
 
 use super::answers::Reply;
@@ -63,6 +64,7 @@ impl Asked {
 /// What a path means.
 enum Route {
     Users,
+    User(String),
     Agents,
     DeletedUsers,
     Unit(String),
@@ -90,6 +92,7 @@ impl Route {
             ["groups"] => Self::Groups,
             ["users", "delta"] => Self::Delta(Kind::User),
             ["groups", "delta"] => Self::Delta(Kind::Group),
+            ["users", id] => Self::User((*id).to_owned()),
             ["groups", id] => Self::Group((*id).to_owned()),
             ["groups", id, "members"] => Self::Members((*id).to_owned()),
             ["groups", id, "transitiveMembers"] => Self::TransitiveMembers((*id).to_owned()),
@@ -116,7 +119,9 @@ impl Route {
     /// Of which type the answer's objects are.
     fn kind(&self) -> TypeName {
         match self {
-            Self::Users | Self::DeletedUsers | Self::Delta(Kind::User) => TypeName::USER,
+            Self::Users | Self::User(_) | Self::DeletedUsers | Self::Delta(Kind::User) => {
+                TypeName::USER
+            }
             Self::Agents => TypeName::AGENT,
             Self::Groups | Self::Group(_) | Self::Delta(_) => TypeName::GROUP,
             Self::Members(_) | Self::TransitiveMembers(_) | Self::UnitMembers(_) => {
@@ -133,9 +138,11 @@ impl Route {
     fn parameters(&self) -> &'static [&'static str] {
         match self {
             Self::Delta(_) => &["$select", "$skiptoken", "$deltatoken"],
-            Self::Group(_) | Self::Unit(_) | Self::Application(_) | Self::Registration(_) => {
-                &["$select"]
-            }
+            Self::User(_)
+            | Self::Group(_)
+            | Self::Unit(_)
+            | Self::Application(_)
+            | Self::Registration(_) => &["$select"],
             _ => &["$select", "$top", "$count", "$filter", "$skiptoken"],
         }
     }
@@ -143,9 +150,11 @@ impl Route {
     /// Any of these will do.
     fn permissions(&self) -> &'static [&'static str] {
         match self {
-            Self::Users | Self::Agents | Self::DeletedUsers | Self::Delta(Kind::User) => {
-                &[permission::USERS, permission::DIRECTORY]
-            }
+            Self::Users
+            | Self::User(_)
+            | Self::Agents
+            | Self::DeletedUsers
+            | Self::Delta(Kind::User) => &[permission::USERS, permission::DIRECTORY],
             Self::Unit(_) | Self::UnitMembers(_) => {
                 &[permission::ADMINISTRATIVE_UNITS, permission::DIRECTORY]
             }
@@ -263,7 +272,10 @@ impl Server {
         {
             return self.go_on(base, path, token, asked);
         }
-        let store = self.store.lock();
+        let store = match route {
+            Route::Delta(_) => self.store.lock(),
+            _ => self.seen(),
+        };
         let sees_hidden = self.sees_hidden();
         let ids = match route {
             Route::Delta(kind) => {
@@ -280,6 +292,15 @@ impl Server {
                     return Reply::ok(json!({"value": [], "@odata.deltaLink": link}));
                 }
                 return self.delta_page(base, path, delta);
+            }
+            Route::User(id) => {
+                let found = id.parse().ok().filter(|id| store.users.contains_key(id));
+                return match found
+                    .and_then(|id| entry(&store, id, Shape::Plain, asked.select().as_deref()))
+                {
+                    Some(object) => Reply::ok(object),
+                    None => Reply::not_found(id),
+                };
             }
             Route::Group(id) => {
                 let found = id.parse().ok().filter(|id: &Id| id.kind == Kind::Group);
@@ -418,7 +439,7 @@ impl Server {
 
     fn list_page(&self, base: &str, mut listing: Listing, count: Option<usize>) -> Reply {
         let end = listing.ids.len().min(listing.at + listing.top);
-        let store = self.store.lock();
+        let store = self.seen();
         let select = listing.select.as_deref();
         let value: Vec<Value> = listing.ids[listing.at..end]
             .iter()
@@ -452,6 +473,15 @@ impl Server {
             body["@odata.nextLink"] = json!(format!("{base}{path}?$skiptoken={token}"));
         }
         Reply::ok(body)
+    }
+
+    /// What the replica knows that answers.
+    fn seen(&self) -> MutexGuard<'_, Store> {
+        let is_behind = self.dials.lock().is_behind;
+        match is_behind {
+            true => self.replica.lock(),
+            false => self.store.lock(),
+        }
     }
 
     fn sees_hidden(&self) -> bool {

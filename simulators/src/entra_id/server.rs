@@ -33,6 +33,8 @@ pub(super) struct Server {
     pub config: Config,
     pub front: Front,
     pub store: Mutex<Store>,
+    /// What a replica knows that is behind.
+    pub replica: Mutex<Store>,
     pub dials: Mutex<Dials>,
     pub throttle: Mutex<Throttle>,
     tokens: Mutex<HashMap<String, Token>>,
@@ -50,6 +52,8 @@ pub(super) struct Dials {
     pub limits: Option<Limits>,
     pub pages: PageSizes,
     pub noisy: bool,
+    /// Whether `replica` answers.
+    pub is_behind: bool,
 }
 
 /// What a `$skiptoken` or `$deltatoken` stands for.
@@ -93,11 +97,13 @@ impl Server {
             limits: config.limits,
             pages: config.pages,
             noisy: false,
+            is_behind: false,
         };
         Arc::new(Self {
             front: Front::new(config.latency),
             config,
             store: Mutex::default(),
+            replica: Mutex::default(),
             dials: Mutex::new(dials),
             throttle: Mutex::default(),
             tokens: Mutex::default(),

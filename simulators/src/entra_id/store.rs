@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Group, Id, Kind, ServicePrincipal, User};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Store {
     next: u32,
     pub users: BTreeMap<Id, User>,
     pub groups: BTreeMap<Id, Group>,
     /// Users who were deleted and can be brought back for 30 days.
     pub deleted: BTreeMap<Id, User>,
+    /// Likewise Microsoft 365 groups.
+    pub deleted_groups: BTreeMap<Id, Group>,
+    /// In which groups they were.
+    former: BTreeMap<Id, Vec<Id>>,
     pub units: BTreeMap<Id, Vec<Id>>,
     /// Administrative units that show their members only to some.
     pub hidden_units: BTreeSet<Id>,
@@ -69,14 +73,43 @@ impl Store {
         if let Some(user) = self.users.remove(&id) {
             self.deleted.insert(id, user);
         }
-        self.groups.remove(&id);
-        for group in self.groups.values_mut() {
+        if let Some(group) = self.groups.remove(&id)
+            && group.unified
+        {
+            self.deleted_groups.insert(id, group);
+        }
+        let mut former = vec![];
+        for (group, entry) in &mut self.groups {
+            let before = entry.members.len();
+            entry.members.retain(|member| *member != id);
+            former.extend((entry.members.len() < before).then_some(*group));
+        }
+        self.former.insert(id, former);
+        for group in self.deleted_groups.values_mut() {
             group.members.retain(|member| *member != id);
         }
         for members in self.units.values_mut() {
             members.retain(|member| *member != id);
         }
         self.log.push(Change::Removed(id));
+    }
+
+    /// Brings back whom [`delete`](Self::delete) deleted, into their groups ("Recover from deletions in Microsoft Entra
+    /// ID"). Whether a delta of groups tells that they are in them again isn't documented; here it doesn't.
+    pub fn restore(&mut self, id: Id) {
+        if let Some(user) = self.deleted.remove(&id) {
+            self.users.insert(id, user);
+        } else if let Some(group) = self.deleted_groups.remove(&id) {
+            self.groups.insert(id, group);
+        } else {
+            return;
+        }
+        for group in self.former.remove(&id).unwrap_or_default() {
+            if let Some(entry) = self.groups.get_mut(&group) {
+                entry.members.push(id);
+            }
+        }
+        self.log.push(Change::Property(id, NEW));
     }
 
     pub fn set_member(&mut self, group: Id, member: Id, is_in: bool) {
