@@ -10,6 +10,7 @@ mod credentials;
 mod expiry;
 mod filters;
 mod incomplete;
+mod incremental;
 mod permissions;
 mod vendor;
 mod watch;

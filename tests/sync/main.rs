@@ -10,6 +10,7 @@ mod fast_lane;
 mod fault_sweep;
 mod history;
 mod incremental;
+mod incremental_entra;
 mod onboarding;
 mod profiles;
 mod relinks;

@@ -9,6 +9,15 @@ use std::time::{Duration, Instant};
 /// resources that don't all have room don't drive out one another in turn.
 const UNUSED_FOR: Duration = Duration::from_secs(60 * 60);
 
+/// What the memory of one text or list takes beyond its own bytes.
+pub(crate) const ALLOCATION: usize = 16;
+
+/// The memory of a map or set with room for so many of `T`, in bytes: it has a place more than it promises for each seven,
+/// and a byte for each place.
+pub(crate) fn table_size<T>(capacity: usize) -> usize {
+    capacity.div_ceil(7) * 8 * (size_of::<T>() + 1)
+}
+
 /// What all directories take that are kept in this process, in bytes.
 static KEPT: AtomicU64 = AtomicU64::new(0);
 

@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod company;
+mod content;
 pub mod documentation;
 pub mod faults;
 pub mod hostile;
@@ -22,6 +23,7 @@ mod told;
 mod vendor_client;
 pub mod world;
 
+pub use content::{content, number};
 pub use directory_sync_core_testing::*;
 pub use http::{client, hurried};
 pub use leaver_sweep::{sweep_leaver_check, sweep_watch};

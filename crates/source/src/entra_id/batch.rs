@@ -98,6 +98,22 @@ impl<T: DeserializeOwned + Send + 'static> Body for ObjectBody<T> {
     }
 }
 
+/// What comes of a part whose object isn't there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Fails,
+    /// The part is answered by `None`.
+    IsTold,
+}
+
+impl<B: Body> Answered<B> {
+    /// Whether Graph itself says that there is no such object, and not somebody on the way to it.
+    fn says_not_there(&self) -> bool {
+        let body = self.body.as_ref();
+        body.is_some_and(|body| body.error().code.raw() == "Request_ResourceNotFound")
+    }
+}
+
 impl<B> Answered<B> {
     fn retry_after(&self) -> Option<Duration> {
         let mut headers = self.headers.iter();
@@ -120,15 +136,14 @@ impl Graph {
         T: DeserializeOwned + Send + 'static,
     {
         let mut lengths: Vec<ListLength> = parts.iter().map(|_| ListLength::default()).collect();
-        self.each_part(parts, |index, body: PageBody<T>| {
+        self.each_part(parts, Missing::Fails, |index, body: Option<PageBody<T>>| {
             let what = parts[index].resource.what;
-            let value = body
-                .value
-                .ok_or_else(|| incomplete(what, "a page has no value"))?;
+            let (value, next) = body.map_or((None, None), |body| (body.value, body.next_link));
+            let value = value.ok_or_else(|| incomplete(what, "a page has no value"))?;
             let added = lengths[index].add(value.len());
             added.map_err(|why| incomplete(what, why))?;
             page(index, value)?;
-            Ok(body.next_link)
+            Ok(next)
         })
         .await
     }
@@ -145,10 +160,11 @@ impl Graph {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        self.each_part(parts, |index, body: ObjectBody<T>| {
+        let missing = Missing::Fails;
+        self.each_part(parts, missing, |index, body: Option<ObjectBody<T>>| {
             let what = parts[index].resource.what;
             let object = body
-                .object
+                .and_then(|body| body.object)
                 .ok_or_else(|| incomplete(what, "an object has no id"))?;
             found(object);
             Ok(None)
@@ -156,11 +172,34 @@ impl Graph {
         .await
     }
 
+    /// The object of every part, in the order of `parts`; `None` of those of which Graph says that they aren't there.
+    ///
+    /// # Errors
+    /// When any part is answered in another way.
+    pub async fn objects_if_there<T>(&self, parts: &[Part]) -> Result<Vec<Option<T>>, ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let mut found: Vec<Option<T>> = parts.iter().map(|_| None).collect();
+        let missing = Missing::IsTold;
+        self.each_part(parts, missing, |index, body: Option<ObjectBody<T>>| {
+            if let Some(body) = body {
+                let what = parts[index].resource.what;
+                let object = body.object;
+                found[index] = Some(object.ok_or_else(|| incomplete(what, "an object has no id"))?);
+            }
+            Ok(None)
+        })
+        .await?;
+        Ok(found)
+    }
+
     /// Asks every part until it is answered; `take` says where a part goes on.
     async fn each_part<B: Body>(
         &self,
         parts: &[Part],
-        mut take: impl FnMut(usize, B) -> Result<Option<String>, ApiError>,
+        missing: Missing,
+        mut take: impl FnMut(usize, Option<B>) -> Result<Option<String>, ApiError>,
     ) -> Result<(), ApiError> {
         let indexed = parts.iter().enumerate();
         let mut open: VecDeque<Open> = indexed
@@ -188,11 +227,14 @@ impl Graph {
                         let body = answer.body.ok_or_else(|| {
                             incomplete(resource.what, "a part of a batch has no body")
                         })?;
-                        if let Some(next) = take(part.index, body)? {
+                        if let Some(next) = take(part.index, Some(body))? {
                             part.path = self.relative(resource, &next)?;
                             part.tries = 0;
                             open.push_back(part);
                         }
+                    }
+                    404 if missing == Missing::IsTold && answer.says_not_there() => {
+                        take(part.index, None)?;
                     }
                     // 509: Graph's word for a bandwidth that is used up.
                     status

@@ -29,6 +29,8 @@ pub(super) struct DeltaState {
     /// Of the lists that no delta covers.
     pub scope: [u8; 32],
     pub since: Instant,
+    /// Whether what is known is by what the deltas told since.
+    pub is_updated: bool,
 }
 
 /// Where changes of users are told from now on; `None` where they are chosen by what can't surely be

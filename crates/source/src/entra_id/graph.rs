@@ -269,6 +269,7 @@ macro_rules! resources {
 
 resources! {
     USERS = "GET /users", "users", "User.Read.All (or Directory.Read.All)", "users.filter";
+    USER = "GET /users/{id}", "users that changed", "User.Read.All (or Directory.Read.All)", "";
     USERS_DELTA = "GET /users/delta", "what changed about users",
         "User.Read.All (or Directory.Read.All)", "";
     AGENTS = "GET /users/microsoft.graph.agentUser", "AI agents",

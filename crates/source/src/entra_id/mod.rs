@@ -2,7 +2,7 @@
 //!
 //! `spec` checks what a manifest says, `graph` and `batch` read lists to their proven end, `scope` finds out who is meant, `users` and
 //! `groups` are what is read, `read` puts them together, `changes` tells whether a read is needed at
-//! all, `watch` notices changes between reads, `leaver` reads one person alone, `secret_expiry` asks when the client
+//! all, `update` brings up to date what an earlier read saw (`kept`), `watch` notices changes between reads, `leaver` reads one person alone, `secret_expiry` asks when the client
 //! secret expires.
 
 mod batch;
@@ -11,6 +11,7 @@ mod check;
 mod error;
 mod graph;
 mod groups;
+mod kept;
 mod leaver;
 mod limit;
 mod look_up;
@@ -20,11 +21,12 @@ mod secret_expiry;
 mod settings;
 mod spec;
 mod token;
+mod update;
 mod users;
 mod watch;
 mod wire;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -32,18 +34,21 @@ use jiff::Timestamp;
 
 use crate::directory::{ExternalId, Lookup};
 use crate::http::{ApiError, Credential, Expiry, Validity};
+use crate::kept::Slot;
 use crate::{
-    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd,
-    WatchObserver, check_side_by_side,
+    KeptDirectories, LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Update,
+    Version, WatchEnd, WatchObserver, check_side_by_side,
 };
 
 use changes::DeltaState;
 use graph::Graph;
+use kept::{KEPT_FOR, KeptTenant, Recent};
 use secret_expiry::SecretExpiry;
 pub use settings::{
     Addresses, Credentials, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
     InvalidSettings, UserSettings, UserTypes,
 };
+use update::Doubt;
 
 /// Reads one tenant through Microsoft Graph.
 #[derive(Debug)]
@@ -54,8 +59,12 @@ pub struct EntraIdSource {
     certificate: Option<Validity>,
     /// When its client secret expires, where it has one.
     secret: Option<SecretExpiry>,
-    /// Of the last complete read, for as long as nothing was seen to move.
+    /// Where the deltas stand of what is known: of the last complete read, and of what they told since.
     delta_state: Mutex<Option<DeltaState>>,
+    memory: Arc<KeptDirectories>,
+    /// What the last read saw.
+    kept: Arc<Slot<KeptTenant>>,
+    recent: Mutex<Recent>,
 }
 
 impl EntraIdSource {
@@ -71,13 +80,27 @@ impl EntraIdSource {
             Credentials::Certificate { certificate, .. } => Validity::of_pem(certificate),
             Credentials::Secret(_) | Credentials::FederatedToken(_) => None,
         };
+        let memory = Arc::<KeptDirectories>::default();
         Ok(Self {
             settings,
             graph,
             certificate,
             secret: SecretExpiry::of(credentials),
             delta_state: Mutex::new(None),
+            kept: memory.slot(),
+            memory,
+            recent: Mutex::default(),
         })
+    }
+
+    /// Keeps what a read saw in this memory, so that the next one can bring it up to date.
+    #[must_use]
+    pub fn keeping(self, memory: &Arc<KeptDirectories>) -> Self {
+        Self {
+            kept: memory.slot(),
+            memory: Arc::clone(memory),
+            ..self
+        }
     }
 
     fn delta_state(&self) -> MutexGuard<'_, Option<DeltaState>> {
@@ -95,16 +118,58 @@ impl EntraIdSource {
         let delta_state = self.delta_state().take();
         if let (Some(delta_state), Some(known)) = (delta_state, known)
             && delta_state.version == *known
+            && !delta_state.is_updated
             && !delta_state.is_old()
             && let Some(unmoved) = delta_state.unmoved(&self.graph, &self.settings).await?
         {
             *self.delta_state() = Some(unmoved);
             return Ok(Reading::Unchanged);
         }
-        let (directory, delta_state) = read::read(&self.graph, &self.settings, progress).await?;
-        let version = delta_state.as_ref().map(|new| new.version.clone());
-        *self.delta_state() = delta_state;
-        Ok(Reading::Full { directory, version })
+        // Two of them at once would take twice the memory.
+        self.forget();
+        let memory = self.memory.is_enabled().then(|| self.memory.reservation());
+        let read = read::read(&self.graph, &self.settings, memory, progress).await?;
+        let version = read.delta_state.as_ref().map(|new| new.version.clone());
+        *self.delta_state() = read.delta_state;
+        if let Some(kept) = read.kept {
+            self.kept.put(kept);
+        }
+        Ok(Reading::Full {
+            directory: read.directory,
+            version,
+        })
+    }
+
+    async fn update(
+        &self,
+        known: Option<&Version>,
+        progress: &ReadProgress,
+    ) -> Result<Option<Update>, Doubt> {
+        // Whatever comes in between, nothing is left then that isn't known to be right.
+        let Some(mut kept) = self.kept.take() else {
+            return Ok(None);
+        };
+        let Some(state) = self.delta_state().take() else {
+            return Ok(None);
+        };
+        if state.version != kept.version || state.since.elapsed() >= KEPT_FOR {
+            // Whether nothing moved since everything was read can still be found out.
+            *self.delta_state() = Some(state);
+            return Ok(None);
+        }
+        let (graph, settings) = (&self.graph, &self.settings);
+        let (state, read_now) =
+            update::update(graph, settings, &state, &mut kept, &self.recent).await?;
+        let version = kept.version.clone();
+        let update = if known == Some(&version) {
+            Update::Unchanged
+        } else {
+            let directory = update::directory(settings, &kept, read_now, progress).await;
+            Update::Changed { directory, version }
+        };
+        *self.delta_state() = Some(state);
+        self.kept.put(kept);
+        Ok(Some(update))
     }
 }
 
@@ -119,6 +184,28 @@ impl Source for EntraIdSource {
             reading.map_err(SourceError::from)
         }
         .boxed()
+    }
+
+    fn read_changes<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Option<Update>> {
+        async move {
+            self.update(known, progress).await.unwrap_or_else(|why| {
+                let why = why.reason();
+                tracing::info!(
+                    why,
+                    "everything is read, because it is in doubt what has changed"
+                );
+                None
+            })
+        }
+        .boxed()
+    }
+
+    fn forget(&self) {
+        self.kept.take();
     }
 
     fn check_leaver<'a>(

@@ -1,7 +1,7 @@
 //! The lists beside users and groups that say who is read: groups to be (or not to be) a member
 //! of, administrative units, assignments of an application.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use super::graph::{
 use super::settings::{EntraIdSettings, GroupSelection};
 use super::wire::{Assignment, Group, Member, MemberKind, Reference, Unit, hides_members};
 use crate::http::ApiError;
+use crate::kept::table_size;
 use crate::text::sanitize;
 
 /// Who is in what the settings name; `None` where they name nothing.
@@ -60,17 +61,41 @@ impl Scope {
         })
     }
 
-    /// Another value wherever any list is another.
-    pub fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        for list in [
+    /// The people who are in other lists than in `before`.
+    pub fn people_moved_since(&self, before: &Self) -> BTreeSet<Uuid> {
+        let none = HashSet::new();
+        let mut moved = BTreeSet::new();
+        for (now, before) in self.people_lists().into_iter().zip(before.people_lists()) {
+            let now = now.as_ref().unwrap_or(&none);
+            moved.extend(now.symmetric_difference(before.as_ref().unwrap_or(&none)));
+        }
+        moved
+    }
+
+    fn people_lists(&self) -> [&Option<HashSet<Uuid>>; 4] {
+        [
             &self.member_of,
             &self.not_member_of,
             &self.users_in_units,
             &self.assigned,
-            &self.groups_in_units,
-            &self.groups_not,
-        ] {
+        ]
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let lists = self.lists().flatten();
+        lists.map(|list| table_size::<Uuid>(list.capacity())).sum()
+    }
+
+    fn lists(&self) -> impl Iterator<Item = &Option<HashSet<Uuid>>> {
+        let groups = [&self.groups_in_units, &self.groups_not];
+        self.people_lists().into_iter().chain(groups)
+    }
+
+    /// Another value wherever any list is another.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for list in self.lists() {
             let Some(list) = list else {
                 hash.update(u64::MAX.to_le_bytes());
                 continue;

@@ -33,6 +33,9 @@ pub struct EntraIdSettings {
     pub batched_groups: usize,
     /// Between two questions for what has changed: of users and of groups. Default 30 s: four a minute.
     pub poll_interval: Duration,
+    /// For so long a user or group that a delta told of is asked for again in each read of changes: Graph's replicas don't
+    /// all know the same at the same time, and Microsoft publishes no bound. Default 30 min.
+    pub replica_lag: Duration,
     /// How connections are made.
     pub connection: ClientSettings,
     /// How failed requests are sent again.
@@ -219,6 +222,7 @@ impl EntraIdSettings {
             groups: Some(GroupSettings::default()),
             batched_groups: 1_000,
             poll_interval: Duration::from_secs(30),
+            replica_lag: Duration::from_secs(30 * 60),
             connection: ClientSettings::default(),
             retry: Retry::default(),
             observer: Arc::new(Unobserved),

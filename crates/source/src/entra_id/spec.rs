@@ -85,7 +85,8 @@ impl SourceSettings for Configured {
         let urls = &environment.urls;
         urls.replace(VendorAddress::EntraAuthority, authority);
         urls.replace(VendorAddress::EntraGraph, graph);
-        Ok(Box::new(super::EntraIdSource::new(settings, &credentials)?))
+        let source = super::EntraIdSource::new(settings, &credentials)?;
+        Ok(Box::new(source.keeping(&environment.kept)))
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Mutex;
 
 use uuid::Uuid;
 
+use super::batch::Part;
 use super::error::{accounts_hidden, is_unknown_type};
-use super::graph::{AGENTS, DELETED_USERS, Graph, List, TOP, USERS};
+use super::graph::{AGENTS, DELETED_USERS, Graph, List, TOP, USER, USERS};
+use super::kept::Keeping;
 use super::scope::Scope;
 use super::settings::UserSettings;
 use super::wire::{DeletedUser, Reference, User};
@@ -48,8 +50,7 @@ async fn agents(graph: &Graph) -> Result<HashSet<Uuid>, ApiError> {
 /// Whatever leaves the list incomplete.
 pub(super) async fn read_deleted(
     graph: &Graph,
-    settings: &UserSettings,
-    builder: &Mutex<DirectoryBuilder>,
+    mut each: impl FnMut(DeletedUser),
 ) -> Result<(), ApiError> {
     let list = List::new(
         &DELETED_USERS,
@@ -59,39 +60,108 @@ pub(super) async fn read_deleted(
     .with("$top", TOP);
     graph
         .each(&list, |page: Vec<DeletedUser>| {
-            let mut builder = builder.lock().expect("no reader panics with the builder");
-            for user in &page {
-                if !is_of_kind(user.user_type.as_deref(), settings) {
-                    continue;
-                }
-                let id = user.id.to_string();
-                let name = user.user_principal_name.as_deref().unwrap_or_default();
-                let prefix = user.id.simple().to_string();
-                let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
-                let email = email(user.mail.as_deref(), name, settings.email);
-                let when = user.deleted_date_time.as_deref().unwrap_or("(none)");
-                let account = Account::new(AccountState::Deleted, "deletedDateTime", when)
-                    .changed(when.parse().ok());
-                let key = builder.key(&id);
-                builder.user(&[key], &id, email, account, name);
-            }
+            page.into_iter().for_each(&mut each);
             Ok(())
         })
         .await
 }
 
-/// Reads everybody in scope into the builder.
+/// Puts somebody who was deleted into the builder, where it is one of those that are read.
+pub(super) fn add_deleted(
+    builder: &mut DirectoryBuilder,
+    settings: &UserSettings,
+    user: &DeletedUser,
+) {
+    if !is_of_kind(user.user_type.as_deref(), settings) {
+        return;
+    }
+    let id = user.id.to_string();
+    let name = user.user_principal_name.as_deref().unwrap_or_default();
+    let prefix = user.id.simple().to_string();
+    let name = name.strip_prefix(prefix.as_str()).unwrap_or(name);
+    let email = email(user.mail.as_deref(), name, settings.email);
+    let when = user.deleted_date_time.as_deref().unwrap_or("(none)");
+    let account =
+        Account::new(AccountState::Deleted, "deletedDateTime", when).changed(when.parse().ok());
+    let key = builder.key(&id);
+    builder.user(&[key], &id, email, account, name);
+}
+
+/// Which of the users that Graph lists are read.
+pub(super) struct Selection<'a> {
+    settings: &'a UserSettings,
+    agents: HashSet<Uuid>,
+}
+
+/// Somebody who is read, and what is taken from their entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Person<'u> {
+    pub id: Uuid,
+    pub mail: Option<&'u str>,
+    pub principal_name: Option<&'u str>,
+    pub enabled: bool,
+}
+
+impl<'a> Selection<'a> {
+    /// With the AI agents as they are now, where these are left out.
+    ///
+    /// # Errors
+    /// Where the list of them can't be read.
+    pub async fn read(graph: &Graph, settings: &'a UserSettings) -> Result<Self, ApiError> {
+        let agents = match settings.types.agents {
+            true => HashSet::new(),
+            false => agents(graph).await?,
+        };
+        Ok(Self { settings, agents })
+    }
+
+    /// The person in `scope` whose entry this is; `None` where it isn't one that is read.
+    ///
+    /// # Errors
+    /// An account of which nobody says whether it is disabled is neither.
+    pub fn person<'u>(
+        &self,
+        user: &'u User,
+        scope: &Scope,
+    ) -> Result<Option<Person<'u>>, ApiError> {
+        let enabled = user.account_enabled.ok_or_else(accounts_hidden)?;
+        let is_agent = !self.settings.types.agents
+            && (self.agents.contains(&user.id) || user.odata_type.as_deref() == Some(AGENT));
+        let is_read = !is_agent && is_in(user, enabled, self.settings, scope);
+        Ok(is_read.then_some(Person {
+            id: user.id,
+            mail: user.mail.as_deref(),
+            principal_name: user.user_principal_name.as_deref(),
+            enabled,
+        }))
+    }
+}
+
+impl Person<'_> {
+    /// Puts the person into the builder.
+    pub fn add(&self, builder: &mut DirectoryBuilder, settings: &UserSettings) {
+        let account = match self.enabled {
+            true => Account::ACTIVE,
+            false => Account::new(AccountState::Disabled, "accountEnabled", "false"),
+        };
+        let id = self.id.to_string();
+        let key = builder.key(&id);
+        let name = self.principal_name.unwrap_or_default();
+        let email = email(self.mail, name, settings.email);
+        let entry = self.principal_name.unwrap_or(&id);
+        builder.user(&[key], &id, email, account, entry);
+    }
+}
+
+/// Reads everybody in scope into the builder, and keeps them.
 pub(super) async fn read(
     graph: &Graph,
     settings: &UserSettings,
     scope: &Scope,
-    builder: &Mutex<DirectoryBuilder>,
+    (builder, keeping): (&Mutex<DirectoryBuilder>, &mut Keeping),
     progress: &ReadProgress,
 ) -> Result<(), ApiError> {
-    let agents = match settings.types.agents {
-        true => HashSet::new(),
-        false => agents(graph).await?,
-    };
+    let selection = Selection::read(graph, settings).await?;
     let mut list = List::new(&USERS, "/users")
         .select(properties(settings))
         .with("$top", TOP);
@@ -103,25 +173,32 @@ pub(super) async fn read(
             let mut builder = builder.lock().expect("no reader panics with the builder");
             progress.add_users(page.len());
             for user in &page {
-                // An account of which nobody says whether it is disabled is neither.
-                let enabled = user.account_enabled.ok_or_else(accounts_hidden)?;
-                let is_agent = !settings.types.agents
-                    && (agents.contains(&user.id) || user.odata_type.as_deref() == Some(AGENT));
-                if is_agent || !is_in(user, enabled, settings, scope) {
-                    continue;
+                if let Some(person) = selection.person(user, scope)? {
+                    person.add(&mut builder, settings);
+                    keeping.keep(|kept| kept.add_user(person));
                 }
-                let account = match enabled {
-                    true => Account::ACTIVE,
-                    false => Account::new(AccountState::Disabled, "accountEnabled", "false"),
-                };
-                let id = user.id.to_string();
-                let key = builder.key(&id);
-                let entry = user.user_principal_name.as_deref().unwrap_or(&id);
-                builder.user(&[key], &id, user.email(settings.email), account, entry);
             }
             Ok(())
         })
         .await
+}
+
+/// The users with these IDs as they are now, in their order; `None` of those who aren't there.
+///
+/// # Errors
+/// Where that can't be told of each.
+pub(super) async fn read_again(
+    graph: &Graph,
+    settings: &UserSettings,
+    ids: &[Uuid],
+) -> Result<Vec<Option<User>>, ApiError> {
+    let part = |id: &Uuid| Part {
+        path: format!("/users/{id}?$select={}", properties(settings)),
+        resource: &USER,
+        names: None,
+    };
+    let parts: Vec<Part> = ids.iter().map(part).collect();
+    graph.objects_if_there(&parts).await
 }
 
 /// Adds the person whose account is disabled, where it is one of those that are read; nobody otherwise.
@@ -133,11 +210,13 @@ pub(super) fn add_disabled(builder: &mut DirectoryBuilder, settings: &UserSettin
     {
         return;
     }
-    let account = Account::new(AccountState::Disabled, "accountEnabled", "false");
-    let id = user.id.to_string();
-    let key = builder.key(&id);
-    let entry = user.user_principal_name.as_deref().unwrap_or(&id);
-    builder.user(&[key], &id, user.email(settings.email), account, entry);
+    let person = Person {
+        id: user.id,
+        mail: user.mail.as_deref(),
+        principal_name: user.user_principal_name.as_deref(),
+        enabled: false,
+    };
+    person.add(builder, settings);
 }
 
 fn is_of_kind(user_type: Option<&str>, settings: &UserSettings) -> bool {
@@ -145,13 +224,6 @@ fn is_of_kind(user_type: Option<&str>, settings: &UserSettings) -> bool {
         Some(kind) if kind.eq_ignore_ascii_case("Guest") => settings.types.guests,
         // Accounts from before 2014 have no type.
         Some(_) | None => settings.types.members || settings.types.agents,
-    }
-}
-
-impl User {
-    fn email(&self, rule: EntraIdEmail) -> &str {
-        let name = self.user_principal_name.as_deref().unwrap_or_default();
-        email(self.mail.as_deref(), name, rule)
     }
 }
 

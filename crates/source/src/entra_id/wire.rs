@@ -35,7 +35,7 @@ pub(super) struct User {
 }
 
 /// Somebody who was deleted and can still be brought back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeletedUser {
     pub id: Uuid,
@@ -44,6 +44,19 @@ pub(super) struct DeletedUser {
     pub user_principal_name: Option<String>,
     pub user_type: Option<String>,
     pub deleted_date_time: Option<String>,
+}
+
+impl DeletedUser {
+    /// The bytes of its texts.
+    pub fn size(&self) -> usize {
+        let texts = [
+            &self.mail,
+            &self.user_principal_name,
+            &self.user_type,
+            &self.deleted_date_time,
+        ];
+        texts.into_iter().flatten().map(String::capacity).sum()
+    }
 }
 
 /// An administrative unit, of which only this matters.
