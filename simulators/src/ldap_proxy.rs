@@ -59,7 +59,7 @@ pub struct LdapProxy {
 }
 
 struct State {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     requests: AtomicUsize,
     /// What each of them was.
     operations: Mutex<Vec<String>>,
@@ -125,7 +125,7 @@ impl LdapProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
-            upstream,
+            upstream: Mutex::new(upstream),
             requests: AtomicUsize::new(0),
             operations: Mutex::default(),
             fault: Mutex::new(None),
@@ -160,6 +160,11 @@ impl LdapProxy {
     /// `ldap://` and the address.
     pub fn url(&self) -> String {
         format!("ldap://{}", self.address)
+    }
+
+    /// From now on connections are passed on to this server.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        *self.state.upstream() = upstream;
     }
 
     /// How many requests have come since the start or the last [`LdapProxy::arm`].
@@ -227,6 +232,12 @@ impl Drop for LdapProxy {
 }
 
 impl State {
+    fn upstream(&self) -> std::sync::MutexGuard<'_, SocketAddr> {
+        self.upstream
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn surprised_by(&self, request: &[u8]) -> Option<Surprise> {
         let mut surprise = self
             .surprise
@@ -280,7 +291,8 @@ impl State {
 
 async fn serve(client: TcpStream, state: Arc<State>) -> std::io::Result<()> {
     client.set_nodelay(true)?;
-    let server = TcpStream::connect(state.upstream).await?;
+    let upstream = *state.upstream();
+    let server = TcpStream::connect(upstream).await?;
     server.set_nodelay(true)?;
     let (client_read, mut client_write) = client.into_split();
     let (server_read, mut server_write) = server.into_split();

@@ -9,6 +9,7 @@ mod certificates;
 mod changes;
 mod content;
 mod forest;
+mod incremental;
 mod limits;
 mod reach;
 mod story;

@@ -211,6 +211,18 @@ impl Samba {
         ))
     }
 
+    /// Gives the controller another invocation ID, as one has that was restored from a backup.
+    ///
+    /// # Errors
+    /// When the database can't be changed.
+    pub fn take_another_invocation(&self) -> Result<(), LabError> {
+        let domain = Self::DOMAIN;
+        crowd::Partition::configuration(&self.folder.path().join("dc")).modify(&format!(
+            "dn: CN=NTDS Settings,CN=DC1,CN=Servers,CN=Default-First-Site-Name,CN=Sites,CN=Configuration,{domain}\n\
+             changetype: modify\nreplace: invocationId\ninvocationId: another, it was.\n"
+        ))
+    }
+
     /// `ldbsearch` of the running domain with a filter and attributes; its LDIF, identities as text.
     ///
     /// # Errors

@@ -21,6 +21,15 @@ use crate::ldap::search::Next;
 /// How long a controller is taken for the one it was without looking at its invocation id again.
 const SAME: Duration = Duration::from_secs(60 * 60);
 
+/// Where a controller stands, and in which of its lives it is.
+#[derive(Debug, Clone)]
+pub struct Stand {
+    /// What to give to the next read.
+    pub version: Version,
+    /// The controller's invocation id.
+    pub invocation: String,
+}
+
 impl Controllers {
     /// Where the controller stands: taken before a read, it tells at the next one whether anything
     /// happened since. `None` where the controller doesn't say all that it takes.
@@ -40,7 +49,7 @@ impl Controllers {
         &self,
         session: &mut Session,
         known: Option<&Version>,
-    ) -> Result<Option<Version>, ActiveDirectoryFailure> {
+    ) -> Result<Option<Stand>, ActiveDirectoryFailure> {
         let RootDse {
             service,
             highest_usn,
@@ -49,26 +58,57 @@ impl Controllers {
         if service.is_empty() || highest_usn.is_empty() {
             return Ok(None);
         }
-        let cursor = |id: &str| cursor(&session.root, id, &self.settings);
+        let stand = |root: &RootDse, invocation: String| Stand {
+            version: cursor(root, &invocation, &self.settings),
+            invocation,
+        };
         if let Some(seen) = self.seen.of(service) {
-            let version = cursor(&seen);
-            if known == Some(&version) {
-                return Ok(Some(version));
+            let stand = stand(&session.root, seen);
+            if known == Some(&stand.version) {
+                return Ok(Some(stand));
             }
         }
-        let id = self.invocation(&mut session.connection, service).await?;
-        let version = id.as_deref().map(cursor);
-        let seen = id.map(|id| Invocation {
-            service: service.clone(),
+        let id = self.invocation(session).await?;
+        Ok(id.map(|id| stand(&session.root, id)))
+    }
+
+    /// The invocation id that the controller had when it was last asked for, if that isn't long ago; else as
+    /// [`invocation`](Self::invocation).
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn invocation_lately(
+        &self,
+        session: &mut Session,
+    ) -> Result<Option<String>, ActiveDirectoryFailure> {
+        match self.seen.of(&session.root.service) {
+            Some(id) => Ok(Some(id)),
+            None => self.invocation(session).await,
+        }
+    }
+
+    /// The controller's invocation id; `None` where that can't be seen.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn invocation(
+        &self,
+        session: &mut Session,
+    ) -> Result<Option<String>, ActiveDirectoryFailure> {
+        let service = session.root.service.clone();
+        let id = self
+            .ask_invocation(&mut session.connection, &service)
+            .await?;
+        let seen = id.clone().map(|id| Invocation {
+            service,
             id,
             asked: Instant::now(),
         });
         self.seen.put(seen);
-        Ok(version)
+        Ok(id)
     }
 
-    /// The controller's invocation id; `None` where that can't be seen.
-    async fn invocation(
+    async fn ask_invocation(
         &self,
         connection: &mut Connection,
         service: &str,

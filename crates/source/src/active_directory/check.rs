@@ -127,7 +127,7 @@ async fn look_around(
     let groups = reader.groups(connection).await.and_then(|scope| {
         let all = taken().finish();
         let count = all.groups.len();
-        let kept = scope::keep(all, scope)?;
+        let kept = scope::keep(all.into_inner(), scope)?;
         let first = kept.groups.first().map(|group| sanitize(&group.name));
         Ok(match first {
             None => format!("none is wanted of {count}"),

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::{ActiveDirectoryFailure, hidden};
 use super::identity;
-use super::members::{self, PartialGroup};
+use super::kept::{List, NotKept};
+use super::members::{self, Member, PartialGroup};
 use super::read::{Reader, asked, dn_key, read_entries, refuse_ranges, sid_key};
 use super::scope::{Foreign, Scope};
 use super::settings::ActiveDirectorySettings;
-use crate::directory::{DirectoryBuilder, ExternalId};
+use crate::directory::{DirectoryBuilder, EntryKey, ExternalId};
 use crate::ldap::connection::Connection;
 use crate::ldap::dn;
 use crate::ldap::entry::Entry;
@@ -29,6 +30,35 @@ impl Reader<'_> {
         &self,
         connection: &mut Connection,
     ) -> Result<Scope, ActiveDirectoryFailure> {
+        let mut pass = GroupPass::new(self.settings);
+        self.read_groups(connection, &mut pass).await?;
+        let wanted = self.wanted(connection).await?;
+        self.keep(|kept, _| {
+            kept.wanted.clone_from(&wanted);
+            Ok(())
+        });
+        pass.scope(self.settings, wanted)
+    }
+
+    /// What is kept of groups between two reads.
+    pub fn kept_of_groups(&self) -> Vec<String> {
+        let names = &self.names;
+        let mut attributes = vec![&names.guid, &names.group_name, &names.member];
+        if self.includes_primary() {
+            attributes.push(&names.sid);
+        }
+        asked(&attributes)
+    }
+
+    /// Reads all groups, wanted or not.
+    ///
+    /// # Errors
+    /// Whatever leaves the list incomplete.
+    pub async fn read_groups(
+        &self,
+        connection: &mut Connection,
+        pass: &mut GroupPass,
+    ) -> Result<(), ActiveDirectoryFailure> {
         let names = &self.names;
         let mut attributes = vec![&names.guid, &names.group_name, &names.member, &names.usn];
         if self.settings.global_catalog {
@@ -37,23 +67,26 @@ impl Reader<'_> {
         if self.includes_primary() {
             attributes.push(&names.sid);
         }
+        if !self.part.is_empty() {
+            attributes.push(&names.created);
+        }
         let attributes = asked(&attributes);
-        let mut pass = GroupPass::new(self.settings);
-        let search = self.search("groups", self.root, GROUPS, &attributes);
+        let filter = format!("(&{GROUPS}{})", self.part);
+        let search = self.search("groups", self.root, &filter, &attributes);
         read_entries(connection, &search, |entry| {
-            self.add_group(entry, &mut pass)?;
+            self.add_group(entry, pass)?;
+            self.keep(|kept, names| kept.add(List::Groups, entry, names));
             self.progress.add_groups(1);
             Ok(Next::Continue)
         })
         .await?;
         for partial in std::mem::take(&mut pass.partial) {
-            self.complete(connection, partial, &mut pass).await?;
+            self.complete(connection, partial, pass).await?;
         }
-        let wanted = self.wanted(connection).await?;
-        pass.scope(self.settings, wanted)
+        Ok(())
     }
 
-    fn add_group(
+    pub(super) fn add_group(
         &self,
         entry: Entry<'_>,
         pass: &mut GroupPass,
@@ -88,7 +121,7 @@ impl Reader<'_> {
         }
         // Every domain comes with groups that contain everybody, services and the like.
         let built_in = entry.dn().to_ascii_lowercase().contains(",cn=builtin,");
-        let mut members = vec![];
+        let mut members: Vec<EntryKey> = vec![];
         let mut add = |value: &str, builder: &mut DirectoryBuilder| {
             if let Some(sid) = identity::foreign_sid(value)
                 && (!built_in || identity::is_of_a_domain(sid))
@@ -116,9 +149,13 @@ impl Reader<'_> {
         for value in range.values() {
             add(value, &mut builder);
         }
+        let kept = range.values().map(|value| self.kept_name(value));
+        let members = members.into_iter().zip(kept);
+        let members = members.map(|(key, kept)| Member { key, kept }).collect();
         let usn = entry.values(&names.usn).next().map(str::to_owned);
         pass.partial.push(PartialGroup {
             dn: entry.dn().to_owned(),
+            guid: entry.bytes(&self.names.guid).unwrap_or_default().to_vec(),
             id,
             name: name.to_owned(),
             keys,
@@ -159,6 +196,7 @@ impl Reader<'_> {
             partial.id.clone(),
             partial.name.clone(),
         );
+        let guid = partial.guid.clone();
         let GroupPass { text, foreign, .. } = pass;
         let members = members::complete(connection, self.settings, partial, |value| {
             let sid = identity::foreign_sid(value);
@@ -173,9 +211,19 @@ impl Reader<'_> {
                 .builder
                 .lock()
                 .expect("no reader panics with the builder");
-            dn_key(value, text, &mut builder)
+            Member {
+                key: dn_key(value, text, &mut builder),
+                kept: self.kept_name(value),
+            }
         })
         .await?;
+        self.keep(|kept, names| {
+            let guid = guid
+                .try_into()
+                .map_err(|_| NotKept("a group has no objectGUID"))?;
+            kept.add_members(guid, members.iter().map(|member| member.kept), names)
+        });
+        let members = members.into_iter().map(|member| member.key).collect();
         let mut builder = self
             .builder
             .lock()
@@ -184,8 +232,13 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The number by which a member's DN is kept, if groups are.
+    fn kept_name(&self, dn: &str) -> u32 {
+        self.keeping.map_or(0, |keeping| keeping.name(dn))
+    }
+
     /// The groups that bases and filter leave; `None` where they leave all.
-    async fn wanted(
+    pub(super) async fn wanted(
         &self,
         connection: &mut Connection,
     ) -> Result<Option<HashSet<ExternalId>>, ActiveDirectoryFailure> {
@@ -198,8 +251,9 @@ impl Reader<'_> {
         }
         let attributes = asked(&[&self.names.guid]);
         let filter = format!(
-            "(&{GROUPS}{})",
-            groups.filter.as_deref().unwrap_or_default()
+            "(&{GROUPS}{}{})",
+            groups.filter.as_deref().unwrap_or_default(),
+            self.part
         );
         let mut wanted = HashSet::new();
         for base in self.bases(&groups.search_bases) {
@@ -217,7 +271,7 @@ impl Reader<'_> {
 }
 
 /// What is gathered while the groups go by.
-struct GroupPass {
+pub struct GroupPass {
     named: NamedGroups,
     partial: Vec<PartialGroup>,
     foreign: Vec<Foreign>,
@@ -260,7 +314,8 @@ impl NamedGroups {
 }
 
 impl GroupPass {
-    fn new(settings: &ActiveDirectorySettings) -> Self {
+    /// For groups of which none has gone by.
+    pub fn new(settings: &ActiveDirectorySettings) -> Self {
         let listed = settings.groups.as_ref().map_or(&[][..], |g| &g.dns);
         let member_of = settings.users.member_of.iter().map(|dn| (dn, MEMBER_OF));
         let by_dn = member_of
@@ -280,7 +335,11 @@ impl GroupPass {
         }
     }
 
-    fn scope(
+    /// What of the groups that went by is asked for.
+    ///
+    /// # Errors
+    /// A group that the settings name and that isn't there.
+    pub fn scope(
         self,
         settings: &ActiveDirectorySettings,
         mut wanted: Option<HashSet<ExternalId>>,

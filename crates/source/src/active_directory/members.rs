@@ -23,7 +23,9 @@ const TRIES: u32 = 5;
 /// A group of whose members a part is known.
 pub struct PartialGroup {
     pub dn: String,
-    /// `objectGUID`, the external id.
+    /// The bytes of its `objectGUID`.
+    pub guid: Vec<u8>,
+    /// The same as text, the external id.
     pub id: String,
     pub name: String,
     /// What other groups name it by.
@@ -33,10 +35,19 @@ pub struct PartialGroup {
     /// The place in the list to go on from; `None`: there are no more.
     pub next: Option<usize>,
     /// The members so far, as many as `next` says.
-    pub members: Vec<EntryKey>,
+    pub members: Vec<Member>,
 }
 
-/// All members of the group; `key` makes the key of a member's DN.
+/// A member of a group that came in part.
+#[derive(Clone, Copy)]
+pub struct Member {
+    /// The key of its DN.
+    pub key: EntryKey,
+    /// The number by which its DN is kept between two reads; any where nothing is.
+    pub kept: u32,
+}
+
+/// All members of the group; `named` makes one of its DN.
 ///
 /// # Errors
 /// When the list can't be read to its end without a change.
@@ -44,8 +55,8 @@ pub async fn complete(
     connection: &mut Connection,
     settings: &ActiveDirectorySettings,
     mut group: PartialGroup,
-    mut key: impl FnMut(&str) -> EntryKey,
-) -> Result<Vec<EntryKey>, ActiveDirectoryFailure> {
+    mut named: impl FnMut(&str) -> Member,
+) -> Result<Vec<Member>, ActiveDirectoryFailure> {
     // By its GUID it is found wherever it is moved to meanwhile.
     let base = format!("<GUID={}>", group.id);
     let (member, changed) = (
@@ -79,9 +90,11 @@ pub async fn complete(
                 group.next = None;
                 return Ok(Next::Continue);
             };
-            let mut members = range.values().map(&mut key);
+            let mut members = range.values().map(&mut named);
             fits = range.first == next - overlap
-                && (overlap == 0 || members.next() == group.members.last().copied());
+                && (overlap == 0
+                    || members.next().map(|member| member.key)
+                        == group.members.last().map(|member| member.key));
             group.members.extend(members);
             group.next = range.last.map(|last| last + 1);
             // A part that brings nobody new would be asked for for ever.

@@ -1,17 +1,19 @@
 //! Microsoft Active Directory, and Samba's: LDAP with its own names, limits and identities.
 //!
-//! `discovery` names the controllers, `domain_controller` picks one, `version` knows it again, `read` reads
+//! `discovery` names the controllers, `domain_controller` picks one, `change_cursor` knows it again, `read` reads
 //! `users` and `groups` from it, `members` the groups that come in parts, `scope` keeps what was
-//! asked for, `watch` notices changes between reads, `leaver` reads one person alone, `check` reports how far
+//! asked for, `changes` brings that up to date later (`kept`: what is kept of a read), `watch` notices changes between reads, `leaver` reads one person alone, `check` reports how far
 //! one gets.
 
 mod change_cursor;
+mod changes;
 mod check;
 mod discovery;
 mod domain_controller;
 mod error;
 mod groups;
 mod identity;
+mod kept;
 mod leaver;
 mod look_up;
 mod members;
@@ -22,7 +24,7 @@ mod spec;
 mod users;
 mod watch;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -30,15 +32,19 @@ use jiff::Timestamp;
 
 use crate::directory::{ExternalId, Lookup};
 use crate::http::Expiry;
+use crate::kept::Slot;
 use crate::ldap::catch_panic::catch_library_panic;
 use crate::ldap::digests::EntryDigests;
 use crate::ldap::{LdapFailure, not_understood};
 use crate::{
-    LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Version, WatchEnd, WatchObserver,
+    KeptDirectories, LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Update,
+    Version, WatchEnd, WatchObserver,
 };
 
+use changes::Doubt;
 use domain_controller::Controllers;
 pub use error::{ActiveDirectoryFailure, BindRefusal};
+use kept::KeptDomain;
 pub use settings::{
     ActiveDirectorySettings, Controller, Domain, DomainControllerLocation, EmailFrom, Groups, Users,
 };
@@ -52,6 +58,9 @@ pub struct ActiveDirectorySource {
     digests: EntryDigests,
     last_read: Mutex<Option<LastRead>>,
     notices: NoticesWork,
+    memory: Arc<KeptDirectories>,
+    /// What the last read saw.
+    kept: Arc<Slot<KeptDomain>>,
 }
 
 impl ActiveDirectorySource {
@@ -63,13 +72,26 @@ impl ActiveDirectorySource {
         let valid = settings.validate().and(settings.validate_account());
         valid.map_err(LdapFailure::from)?;
         let controllers = Controllers::new(&settings).map_err(SourceError::from)?;
+        let memory = Arc::<KeptDirectories>::default();
         Ok(Self {
             settings,
             controllers,
             digests: EntryDigests::default(),
             last_read: Mutex::default(),
             notices: NoticesWork::default(),
+            kept: memory.slot(),
+            memory,
         })
+    }
+
+    /// Keeps what a read saw in this memory, so that the next one can bring it up to date.
+    #[must_use]
+    pub fn keeping(self, memory: &Arc<KeptDirectories>) -> Self {
+        Self {
+            kept: memory.slot(),
+            memory: Arc::clone(memory),
+            ..self
+        }
     }
 
     async fn read_or_recognize(
@@ -78,7 +100,8 @@ impl ActiveDirectorySource {
         progress: &ReadProgress,
     ) -> Result<Reading, ActiveDirectoryFailure> {
         let mut session = self.controllers.first().await?;
-        let version = self.controllers.version(&mut session, known).await?;
+        let stand = self.controllers.version(&mut session, known).await?;
+        let version = stand.as_ref().map(|stand| stand.version.clone());
         let last_read = session.root.usn().map(|usn| LastRead {
             service: session.root.service.clone(),
             usn,
@@ -87,14 +110,57 @@ impl ActiveDirectorySource {
             session.connection.close().await;
             return Ok(Reading::Unchanged);
         }
-        let (controllers, settings) = (&self.controllers, &self.settings);
-        let directory = read::read(controllers, session, settings, &self.digests, progress).await?;
+        let (controllers, settings, digests) = (&self.controllers, &self.settings, &self.digests);
+        // Two of them at once would take twice the memory.
+        self.forget();
+        // Before the first entry: whatever changes from here on is told as a change later, also where the read saw it.
+        let kept = match stand.filter(|_| self.memory.is_enabled()) {
+            Some(stand) => {
+                let memory = self.memory.reservation();
+                changes::begin(&mut session, settings, &stand, memory).await
+            }
+            None => None,
+        };
+        let read = read::read(controllers, session, settings, digests, kept, progress);
+        let (directory, kept) = read.await?;
+        if let Some(kept) = kept {
+            self.kept.put(kept);
+        }
         *self.last_read() = last_read;
         Ok(Reading::Full { directory, version })
     }
 }
 
 impl ActiveDirectorySource {
+    async fn update(
+        &self,
+        known: Option<&Version>,
+        progress: &ReadProgress,
+    ) -> Result<Option<Update>, Doubt> {
+        // Whatever comes in between, nothing is left then that isn't known to be right.
+        let Some(kept) = self.kept.take() else {
+            return Ok(None);
+        };
+        let (controllers, settings) = (&self.controllers, &self.settings);
+        let updated = changes::update(controllers, settings, &self.digests, kept).await?;
+        let Some((kept, read_now)) = updated else {
+            return Ok(None);
+        };
+        let version = kept.version.clone();
+        let update = if known == Some(&version) {
+            Update::Unchanged
+        } else {
+            let directory = changes::directory(settings, &kept, read_now, progress).await?;
+            Update::Changed { directory, version }
+        };
+        *self.last_read() = Some(LastRead {
+            service: kept.controller.service.clone(),
+            usn: kept.usn,
+        });
+        self.kept.put(kept);
+        Ok(Some(update))
+    }
+
     fn last_read(&self) -> MutexGuard<'_, Option<LastRead>> {
         self.last_read
             .lock()
@@ -120,6 +186,32 @@ impl Source for ActiveDirectorySource {
             Ok(reading?)
         };
         read.boxed()
+    }
+
+    fn read_changes<'a>(
+        &'a self,
+        known: Option<&'a Version>,
+        progress: &'a ReadProgress,
+    ) -> BoxFuture<'a, Option<Update>> {
+        let read = async move {
+            let update = catch_library_panic(self.update(known, progress)).await;
+            update
+                .unwrap_or(Err(Doubt("a message isn't LDAP")))
+                .unwrap_or_else(|Doubt(why)| {
+                    tracing::info!(
+                        why,
+                        "everything is read, because it is in doubt what has changed"
+                    );
+                    // Who couldn't be asked may be another one when they are back.
+                    self.controllers.seen.forget();
+                    None
+                })
+        };
+        read.boxed()
+    }
+
+    fn forget(&self) {
+        self.kept.take();
     }
 
     fn check_leaver<'a>(

@@ -6,6 +6,7 @@ use ldap3::controls::RawControl;
 
 use super::domain_controller::{Controllers, Session};
 use super::error::ActiveDirectoryFailure;
+use super::kept::{Keeping, KeptDomain, NotKept};
 use super::scope::{self, Scope};
 use super::settings::{ActiveDirectorySettings, EmailFrom};
 use crate::ReadProgress;
@@ -23,7 +24,8 @@ use crate::text::sanitize;
 /// 3.1.1.3.4.1.10).
 const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
 
-/// Reads the whole domain, over two connections where both reach the same controller.
+/// Reads the whole domain, over two connections where both reach the same controller. What was read is also put into
+/// `kept`, where there is memory for that and the controller can tell later what has changed.
 ///
 /// # Errors
 /// Whatever leaves one of the lists incomplete.
@@ -32,17 +34,20 @@ pub async fn read(
     session: Session,
     settings: &ActiveDirectorySettings,
     digests: &EntryDigests,
+    kept: Option<KeptDomain>,
     progress: &ReadProgress,
-) -> Result<Complete<Directory>, ActiveDirectoryFailure> {
+) -> Result<(Complete<Directory>, Option<KeptDomain>), ActiveDirectoryFailure> {
     let Session {
         mut connection,
         endpoint,
         root,
     } = session;
-    let mut builder = DirectoryBuilder::new();
-    builder.keys_are_former_ids(dn::as_former_id);
-    let builder = Mutex::new(builder);
-    let reader = Reader::new(settings, &root.domain, &builder, progress).recording(digests);
+    let builder = Mutex::new(new_builder());
+    let keeping = kept.map(Keeping::new);
+    let mut reader = Reader::new(settings, &root.domain, &builder, progress).recording(digests);
+    if let Some(keeping) = &keeping {
+        reader = reader.keeping(keeping);
+    }
     let second = match reader.reads_groups() {
         true => controllers.reconnect(&endpoint, &root.service).await?,
         false => None,
@@ -72,12 +77,37 @@ pub async fn read(
         }
     };
     drop(reader);
+    let directory = finished(builder).finish().into_inner();
+    let directory = scope::keep(directory, groups)?;
+    let kept = keeping.and_then(|keeping| {
+        let kept = keeping.into_inner().and_then(|mut kept| {
+            kept.finish()?;
+            Ok(kept)
+        });
+        kept.inspect_err(|why: &NotKept| {
+            tracing::info!(%why, "the directory isn't kept: the next run reads everything, too");
+        })
+        .ok()
+    });
+    // Of a complete directory, this is all that was asked for.
+    Ok((Complete::after_last_page(directory), kept))
+}
+
+/// A directory to be filled with what a controller lists.
+pub fn new_builder() -> DirectoryBuilder {
+    let mut builder = DirectoryBuilder::new();
+    builder.keys_are_former_ids(dn::as_former_id);
+    builder
+}
+
+/// The directory with all that a controller lists.
+pub fn finished(builder: Mutex<DirectoryBuilder>) -> DirectoryBuilder {
     let mut builder = builder
         .into_inner()
         .expect("no reader panicked while it held the builder");
     let rule = "userAccountControl";
     builder.account_rule(rule, "userAccountControl has the bit 2");
-    scope::keep(builder.finish(), groups)
+    builder
 }
 
 /// Gives every entry to `each` until it has had enough or objects.
@@ -114,10 +144,14 @@ pub struct Reader<'a> {
     pub(super) names: Names,
     /// Where it is noted what was read, if somebody watches.
     pub(super) digests: Option<&'a EntryDigests>,
+    /// Where what was read is kept, if it is.
+    pub(super) keeping: Option<&'a Keeping>,
+    /// Only people and groups that this part of a filter fits, too; empty: all.
+    pub(super) part: String,
 }
 
 /// The attributes that are read.
-pub(super) struct Names {
+pub struct Names {
     pub(super) guid: AttributeName,
     pub(super) sid: AttributeName,
     pub(super) account_control: AttributeName,
@@ -132,6 +166,8 @@ pub(super) struct Names {
     pub(super) group_type: AttributeName,
     pub(super) member: AttributeName,
     pub(super) usn: AttributeName,
+    /// The number of the change that made the entry.
+    pub(super) created: AttributeName,
 }
 
 impl<'a> Reader<'a> {
@@ -144,12 +180,6 @@ impl<'a> Reader<'a> {
     ) -> Self {
         let mut home = String::new();
         dn::normalize(domain, &mut home);
-        let prefix = match &settings.users.email {
-            EmailFrom::PrefixAndSuffix { attribute, .. }
-            | EmailFrom::MailOrPrefixAndSuffix { attribute, .. } => attribute,
-            _ => "sAMAccountName",
-        };
-        let group_name = settings.groups.as_ref().map_or("name", |g| &g.name);
         let domain_scope = RawControl {
             ctype: DOMAIN_SCOPE.to_owned(),
             crit: false,
@@ -158,6 +188,8 @@ impl<'a> Reader<'a> {
         Self {
             settings,
             digests: None,
+            keeping: None,
+            part: String::new(),
             root: if settings.global_catalog { "" } else { domain },
             home,
             builder,
@@ -166,21 +198,53 @@ impl<'a> Reader<'a> {
                 true => vec![],
                 false => vec![domain_scope],
             },
-            names: Names {
-                guid: AttributeName::new("objectGUID"),
-                sid: AttributeName::new("objectSid"),
-                account_control: AttributeName::new("userAccountControl"),
-                changed: AttributeName::new("whenChanged"),
-                primary_group: AttributeName::new("primaryGroupID"),
-                mail: AttributeName::new(settings.users.mail.as_deref().unwrap_or("mail")),
-                principal: AttributeName::new("userPrincipalName"),
-                proxies: AttributeName::new("proxyAddresses"),
-                prefix: AttributeName::new(prefix),
-                group_name: AttributeName::new(group_name),
-                group_type: AttributeName::new("groupType"),
-                member: AttributeName::new("member"),
-                usn: AttributeName::new("uSNChanged"),
-            },
+            names: Self::names(settings),
+        }
+    }
+
+    /// The attributes that are read as the settings have it.
+    pub fn names(settings: &ActiveDirectorySettings) -> Names {
+        let prefix = match &settings.users.email {
+            EmailFrom::PrefixAndSuffix { attribute, .. }
+            | EmailFrom::MailOrPrefixAndSuffix { attribute, .. } => attribute,
+            _ => "sAMAccountName",
+        };
+        let group_name = settings.groups.as_ref().map_or("name", |g| &g.name);
+        Names {
+            guid: AttributeName::new("objectGUID"),
+            sid: AttributeName::new("objectSid"),
+            account_control: AttributeName::new("userAccountControl"),
+            changed: AttributeName::new("whenChanged"),
+            primary_group: AttributeName::new("primaryGroupID"),
+            mail: AttributeName::new(settings.users.mail.as_deref().unwrap_or("mail")),
+            principal: AttributeName::new("userPrincipalName"),
+            proxies: AttributeName::new("proxyAddresses"),
+            prefix: AttributeName::new(prefix),
+            group_name: AttributeName::new(group_name),
+            group_type: AttributeName::new("groupType"),
+            member: AttributeName::new("member"),
+            usn: AttributeName::new("uSNChanged"),
+            created: AttributeName::new("uSNCreated"),
+        }
+    }
+
+    /// The same, which reads only those whom this part of a filter fits, too.
+    pub fn only(self, part: String) -> Self {
+        Self { part, ..self }
+    }
+
+    /// The same, which keeps what it reads.
+    pub fn keeping(self, keeping: &'a Keeping) -> Self {
+        Self {
+            keeping: Some(keeping),
+            ..self
+        }
+    }
+
+    /// Keeps something of what was read, if it is kept.
+    pub(super) fn keep(&self, keep: impl FnOnce(&mut KeptDomain, &Names) -> Result<(), NotKept>) {
+        if let Some(keeping) = self.keeping {
+            keeping.keep(|kept| keep(kept, &self.names));
         }
     }
 

@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 
 use super::error::ActiveDirectoryFailure;
-use crate::complete::Complete;
 use crate::directory::{Directory, ExternalId, Group, InPart, UnknownMembers};
 use crate::problem::{Problem, ProblemReason};
 use crate::text::sanitize;
@@ -41,11 +40,7 @@ pub struct Foreign {
 ///
 /// # Errors
 /// When people are to be in groups whose members aren't all known.
-pub fn keep(
-    directory: Complete<Directory>,
-    scope: Scope,
-) -> Result<Complete<Directory>, ActiveDirectoryFailure> {
-    let mut directory = directory.into_inner();
+pub fn keep(mut directory: Directory, scope: Scope) -> Result<Directory, ActiveDirectoryFailure> {
     let all = &directory.groups;
     let is_wanted: Vec<bool> = all
         .iter()
@@ -141,8 +136,7 @@ pub fn keep(
         let places: Vec<_> = places.map(|(wanted, at)| wanted.then_some(*at)).collect();
         former.renumber(&new_person, &places);
     }
-    // Of a complete directory, this is all that was asked for.
-    Ok(Complete::after_last_page(directory))
+    Ok(directory)
 }
 
 /// Who is in these groups, directly or not.
@@ -266,7 +260,7 @@ mod tests {
     use crate::directory::{Account, DirectoryBuilder};
 
     /// Ann is in `staff`, which contains `far`, a group of another domain; Bob is in `other`.
-    fn directory() -> Complete<Directory> {
+    fn directory() -> Directory {
         let mut builder = DirectoryBuilder::new();
         let [ann, bob, staff, far, other] =
             ["ann", "bob", "staff", "far", "other"].map(|name| builder.key(name));
@@ -277,7 +271,7 @@ mod tests {
         builder.group(&[staff], "staff", "staff", vec![ann, far]);
         builder.group(&[other], "other", "other", vec![bob]);
         builder.group_in_part(&[far], "far", "far", vec![]);
-        builder.finish()
+        builder.finish().into_inner()
     }
 
     fn ids(names: &[&str]) -> HashSet<ExternalId> {

@@ -77,11 +77,12 @@ impl SourceSettings for Configured {
         &self,
         data: &ReferencedData,
         observer: Arc<dyn Observer>,
-        _: &SourceEnvironment,
+        environment: &SourceEnvironment,
     ) -> Result<Box<dyn Source>, ConnectError> {
         let mut settings = self.resolve(data)?;
         settings.observer = observer;
-        Ok(Box::new(super::ActiveDirectorySource::new(settings)?))
+        let source = super::ActiveDirectorySource::new(settings)?;
+        Ok(Box::new(source.keeping(&environment.kept)))
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::error::{ActiveDirectoryFailure, hidden};
 use super::identity;
+use super::kept::List;
 use super::read::{Reader, asked, dn_key, read_entries, refuse_ranges, sid_key};
 use super::settings::EmailFrom;
 use std::sync::Mutex;
 
 use crate::directory::{Account, AccountState, DirectoryBuilder, User};
 use crate::ldap::connection::Connection;
+use crate::ldap::digests::names;
 use crate::ldap::entry::{Entry, generalized_time};
 use crate::ldap::search::Next;
 use crate::text::sanitize;
@@ -45,7 +47,11 @@ impl Reader<'_> {
     ) -> Result<(usize, String), ActiveDirectoryFailure> {
         let attributes = self.user_attributes();
         let compared = self.compared_attributes();
-        let mut recording = self.digests.and_then(|digests| digests.record(&compared));
+        // A part of them says nothing of the others.
+        let all = self.digests.filter(|_| self.part.is_empty());
+        let mut recording = all.and_then(|digests| digests.record(&compared));
+        let some = self.digests.filter(|_| !self.part.is_empty());
+        let watched = names(&compared);
         let catalog = self.settings.global_catalog;
         let users = &self.settings.users;
         let filter = self.user_filter();
@@ -63,7 +69,11 @@ impl Reader<'_> {
                 if let Some(recording) = &mut recording {
                     recording.add(entry);
                 }
+                if let Some(digests) = some {
+                    digests.update(entry, &watched);
+                }
                 self.add_user(entry, &mut text)?;
+                self.keep(|kept, names| kept.add(List::Users, entry, names));
                 if count == 0 {
                     first = sanitize(entry.dn());
                 }
@@ -86,13 +96,14 @@ impl Reader<'_> {
     /// The filter of people.
     pub fn user_filter(&self) -> String {
         format!(
-            "(&{PEOPLE}{}{})",
+            "(&{PEOPLE}{}{}{})",
             if self.settings.global_catalog {
                 ""
             } else {
                 NOT_BUILT_IN
             },
-            self.settings.users.filter.as_deref().unwrap_or_default()
+            self.settings.users.filter.as_deref().unwrap_or_default(),
+            self.part
         )
     }
 
@@ -100,6 +111,9 @@ impl Reader<'_> {
     pub fn user_attributes(&self) -> Vec<String> {
         let mut attributes = self.compared_attributes();
         attributes.push(self.names.changed.as_str().to_owned());
+        if !self.part.is_empty() {
+            attributes.push(self.names.created.as_str().to_owned());
+        }
         attributes
     }
 

@@ -14,10 +14,8 @@ use super::database::{Root, last_changes, one_entry};
 use super::digests::{EntryDigests, names};
 use super::entry::{AttributeName, Entry};
 use super::error::LdapFailure;
-use super::kept::{
-    ENTRY_UUID, Earlier, EntryUuid, Kept, KeptDirectory, KeptList, NotKept, OBJECT_CLASS,
-    ensure_stored,
-};
+use super::kept::{ENTRY_UUID, KeptDirectory, KeptList, NotKept, OBJECT_CLASS, ensure_stored};
+use super::kept_entries::{Earlier, EntryId, Kept, NoRoom};
 use super::packed::Strings;
 use super::read::{GroupReader, UserReader, group_search, new_builder, user_search};
 use super::refresh::{Doubt, Notice};
@@ -52,6 +50,12 @@ const UNTOLD: [&str; 11] = [
     "1.3.6.1.4.1.42.2.27.8.1.29",
     "authtimestamp",
 ];
+
+impl From<NoRoom> for Doubt {
+    fn from(no_room: NoRoom) -> Self {
+        NotKept::from(no_room).into()
+    }
+}
 
 impl From<NotKept> for Doubt {
     fn from(why: NotKept) -> Self {
@@ -439,7 +443,7 @@ async fn update_list(
 fn put(
     list: &mut KeptList,
     strings: &mut Strings,
-    uuid: EntryUuid,
+    uuid: EntryId,
     entry: Entry<'_>,
     changed: &mut Changed,
 ) -> Result<usize, Doubt> {

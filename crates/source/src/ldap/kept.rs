@@ -3,16 +3,16 @@
 //! What is kept is what the server sent, cut down to what is asked for. A read of changes replaces entries and then
 //! makes a directory of all of them by the very code that makes one of a whole read.
 
-use std::collections::hash_map;
+use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connection::Endpoint;
 use super::csn::Csns;
 use super::entry::{AttributeName, Entry};
-use super::packed::{self, Strings, append, put_number, take_number};
-use crate::directory::hash::FastMap;
+use super::kept_entries::{EntryId, KeptEntries, NoRoom, Room};
+use super::packed::Strings;
 use crate::kept::Reservation;
 
 /// What each entry is known by, whatever it is called (RFC 4530).
@@ -23,23 +23,10 @@ pub(super) const ENTRY_CSN: &str = "entryCSN";
 
 /// After so long everything is read, whatever was asked for: by so much is late what a server doesn't tell.
 const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
-/// How many more bytes are written before it is looked whether there is room for them.
-const LOOK_EVERY: usize = 64 << 10;
-/// Of entries that were sent again the older ones stay where they are: so many bytes more than once again as many as
-/// a whole read brought.
-const MANY_CHANGES: usize = 1 << 20;
-/// Stands where an entry was.
-const GONE: u32 = u32::MAX;
-
-/// The bytes of an `entryUUID`.
-pub(super) type EntryUuid = [u8; 16];
 
 /// A list of which every entry is kept.
 pub(super) struct KeptList {
-    /// What is kept of each entry.
-    attributes: Vec<AttributeName>,
-    /// When an entry was last changed; told apart, because it changes with every change.
-    time: Option<AttributeName>,
+    entries: KeptEntries,
     uuid: AttributeName,
     csn: AttributeName,
     /// The last changes of the entries that a whole read saw.
@@ -48,26 +35,21 @@ pub(super) struct KeptList {
     pub context: String,
     /// Where that database stood: everything up to there is in here.
     pub seen: Csns,
-    /// The place of each entry in `entries`, in the order in which they came.
-    places: Vec<u32>,
-    numbers: FastMap<EntryUuid, u32>,
-    /// For each entry how long it is, how much of that tells what it is like, and both.
-    entries: Vec<u8>,
-    scratch: Vec<u8>,
 }
 
-/// What became of an entry that was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// It is there now, or is other than it was.
-    Changed(usize),
-    /// It is as it was.
-    Same(usize),
+impl Deref for KeptList {
+    type Target = KeptEntries;
+
+    fn deref(&self) -> &KeptEntries {
+        &self.entries
+    }
 }
 
-/// What was kept of an entry before it was sent again.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Earlier(u32);
+impl DerefMut for KeptList {
+    fn deref_mut(&mut self) -> &mut KeptEntries {
+        &mut self.entries
+    }
+}
 
 /// Why an entry can't be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,24 +68,23 @@ pub(super) enum NotKept {
     Computed,
 }
 
+impl From<NoRoom> for NotKept {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
 impl KeptList {
     /// An empty list of a database that stands there. `time` is the attribute that says when an entry was last
     /// changed.
     pub fn new(attributes: &[String], time: Option<&str>, context: String, seen: Csns) -> Self {
-        let names = attributes.iter().map(|name| AttributeName::new(name));
-        let time = time.map(AttributeName::new);
         Self {
-            attributes: names.chain(time.clone()).collect(),
-            time,
+            entries: KeptEntries::new(attributes, time),
             uuid: AttributeName::new(ENTRY_UUID),
             csn: AttributeName::new(ENTRY_CSN),
             newest: Csns::default(),
             context,
             seen,
-            places: vec![],
-            numbers: FastMap::default(),
-            entries: vec![],
-            scratch: vec![],
         }
     }
 
@@ -112,16 +93,16 @@ impl KeptList {
         let uuid = self.uuid_of(entry).ok_or(NotKept::NoUuid)?;
         self.newest
             .note(entry.values(&self.csn).next().ok_or(NotKept::NoCsn)?);
-        match self.numbers.contains_key(&uuid) {
+        match self.number(&uuid) {
             // The server may send an entry twice that is renamed meanwhile; which one is newer nobody says.
-            true => Err(NotKept::NoUuid),
-            false => self.put(uuid, entry, strings).map(|_| ()),
+            Some(_) => Err(NotKept::NoUuid),
+            None => Ok(self.put(uuid, entry, strings).map(drop)?),
         }
     }
 
     /// What to ask for.
     pub fn asked(&self) -> Vec<String> {
-        let names = self.attributes.iter().chain([&self.csn]);
+        let names = self.attributes().iter().chain([&self.csn]);
         names.map(|name| name.as_str().to_owned()).collect()
     }
 
@@ -133,130 +114,11 @@ impl KeptList {
         }
     }
 
-    /// How many bytes were written.
-    pub fn written(&self) -> usize {
-        self.entries.len()
-    }
-
     /// The `entryUUID` of an entry.
-    pub fn uuid_of(&self, entry: Entry<'_>) -> Option<EntryUuid> {
+    pub fn uuid_of(&self, entry: Entry<'_>) -> Option<EntryId> {
         let text = entry.values(&self.uuid).next()?;
         Some(*uuid::Uuid::try_parse(text).ok()?.as_bytes())
     }
-
-    /// Keeps an entry in place of what was known of it.
-    pub fn put(
-        &mut self,
-        uuid: EntryUuid,
-        entry: Entry<'_>,
-        strings: &mut Strings,
-    ) -> Result<Kept, NotKept> {
-        let mut packed = std::mem::take(&mut self.scratch);
-        packed.clear();
-        let stable = self.attributes.len() - usize::from(self.time.is_some());
-        let attributes = &self.attributes[..stable];
-        packed::pack(entry, attributes, strings, &mut packed).ok_or(NotKept::NoRoom)?;
-        let stable = packed.len();
-        if let Some(time) = &self.time {
-            packed::pack_values(entry, time, strings, &mut packed).ok_or(NotKept::NoRoom)?;
-        }
-        let place = u32::try_from(self.entries.len()).map_err(|_| NotKept::NoRoom)?;
-        let number = match self.numbers.entry(uuid) {
-            hash_map::Entry::Occupied(known) => *known.get(),
-            hash_map::Entry::Vacant(new) => {
-                let number = u32::try_from(self.places.len()).map_err(|_| NotKept::NoRoom)?;
-                self.places.push(GONE);
-                *new.insert(number)
-            }
-        };
-        let at = &mut self.places[number as usize];
-        let before = *at;
-        *at = place;
-        let mut head = Vec::with_capacity(10);
-        put_number(packed.len() as u64, &mut head);
-        put_number(stable as u64, &mut head);
-        append(&mut self.entries, &head);
-        append(&mut self.entries, &packed);
-        let is_same = (bytes_at(&self.entries, before))
-            .is_some_and(|(known, known_stable)| known[..known_stable] == packed[..stable]);
-        self.scratch = packed;
-        Ok(match is_same {
-            true => Kept::Same(number as usize),
-            false => Kept::Changed(number as usize),
-        })
-    }
-
-    /// What is kept of an entry now, to be looked at once it was sent again.
-    pub fn earlier(&self, uuid: &EntryUuid) -> Earlier {
-        let place = self.number(uuid).and_then(|number| self.places.get(number));
-        Earlier(place.copied().unwrap_or(GONE))
-    }
-
-    /// What was kept of an entry; `None` where nothing was.
-    pub fn entry_as_it_was<'a>(
-        &'a self,
-        earlier: &Earlier,
-        strings: &'a Strings,
-    ) -> Option<Entry<'a>> {
-        let (bytes, _) = bytes_at(&self.entries, earlier.0)?;
-        packed::unpack(bytes, &self.attributes, strings)
-    }
-
-    /// The number of an entry that is there.
-    pub fn number(&self, uuid: &EntryUuid) -> Option<usize> {
-        self.numbers.get(uuid).map(|number| *number as usize)
-    }
-
-    /// Takes an entry out; whether it was there.
-    pub fn remove(&mut self, uuid: &EntryUuid) -> bool {
-        match self.numbers.remove(uuid) {
-            Some(number) => {
-                self.places[number as usize] = GONE;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Takes out all but those with these numbers; whether there was any other.
-    pub fn retain(&mut self, stay: &[bool]) -> bool {
-        let before = self.numbers.len();
-        let places = &mut self.places;
-        self.numbers.retain(|_, number| {
-            let stays = stay.get(*number as usize).copied().unwrap_or_default();
-            if !stays {
-                places[*number as usize] = GONE;
-            }
-            stays
-        });
-        self.numbers.len() < before
-    }
-
-    /// How many numbers there are: every entry's is smaller.
-    pub fn numbers(&self) -> usize {
-        self.places.len()
-    }
-
-    /// The entry with this number; `None` where it is gone.
-    pub fn entry<'a>(&'a self, number: usize, strings: &'a Strings) -> Option<Entry<'a>> {
-        let (bytes, _) = bytes_at(&self.entries, *self.places.get(number)?)?;
-        packed::unpack(bytes, &self.attributes, strings)
-    }
-
-    fn size(&self) -> usize {
-        // A map takes a place more than it promises for each seven, and a byte for each place.
-        let places = self.numbers.capacity() / 7 * 8;
-        let place = size_of::<(EntryUuid, u32)>() + 1;
-        self.entries.capacity() + self.places.capacity() * 4 + places * place
-    }
-}
-
-/// The bytes of the entry there, and how many of them tell what it is like.
-fn bytes_at(entries: &[u8], place: u32) -> Option<(&[u8], usize)> {
-    let mut bytes = entries.get(place as usize..).filter(|_| place != GONE)?;
-    let length = usize::try_from(take_number(&mut bytes)?).ok()?;
-    let stable = usize::try_from(take_number(&mut bytes)?).ok()?;
-    Some((bytes.get(..length)?, stable))
 }
 
 /// The attribute that says of which kind a group is.
@@ -289,15 +151,11 @@ pub(super) struct KeptDirectory {
     pub hides_members: Option<bool>,
     /// Another one after each change that matters, and than any other directory has in this process.
     pub revision: u64,
-    began: Instant,
-    /// What was written when everything was read.
-    read_whole: usize,
-    reservation: Reservation,
-    looked_at: usize,
+    room: Room,
 }
 
 /// The number of a state of a directory that no other has.
-fn next_revision() -> u64 {
+pub(crate) fn next_revision() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
@@ -317,10 +175,7 @@ impl KeptDirectory {
             endpoint,
             hides_members: None,
             revision: next_revision(),
-            began: Instant::now(),
-            read_whole: 0,
-            reservation,
-            looked_at: 0,
+            room: Room::new(reservation),
         }
     }
 
@@ -351,25 +206,20 @@ impl KeptDirectory {
 
     /// Makes sure that there is room for what has been written since the last time.
     fn make_room(&mut self) -> Result<(), NotKept> {
-        let written = self.written();
-        if written < self.looked_at + LOOK_EVERY {
-            return Ok(());
+        match self.room.is_due(self.written()) {
+            true => self.reserve(),
+            false => Ok(()),
         }
-        self.looked_at = written;
-        self.reserve()
     }
 
     /// Makes sure that there is room for all that is there.
     pub fn reserve(&mut self) -> Result<(), NotKept> {
-        match self.reservation.grow_to(self.size()) {
-            true => Ok(()),
-            false => Err(NotKept::NoRoom),
-        }
+        Ok(self.room.reserve(self.size())?)
     }
 
     /// The memory that it takes, in bytes.
     pub fn size(&self) -> usize {
-        let groups = self.groups.as_ref().map_or(0, KeptList::size);
+        let groups = self.groups.as_ref().map_or(0, |groups| groups.size());
         self.users.size() + groups + self.strings.size()
     }
 
@@ -380,27 +230,24 @@ impl KeptDirectory {
 
     /// Everything was read.
     pub fn finish(&mut self) -> Result<(), NotKept> {
-        self.read_whole = self.written();
+        self.room.finish(self.written());
         self.reserve()
     }
 
     /// Whether it was read so long ago, or has changed so much since, that everything is read.
     pub fn is_old(&self) -> bool {
-        let is_overwritten = self.written() > self.read_whole * 2 + MANY_CHANGES;
-        is_overwritten || self.began.elapsed() >= KEPT_FOR
+        self.room.is_old(self.written(), KEPT_FOR)
     }
 
     fn written(&self) -> usize {
-        let groups = self
-            .groups
-            .as_ref()
-            .map_or(0, |groups| groups.entries.len());
-        self.users.entries.len() + groups
+        let groups = self.groups.as_ref().map_or(0, |groups| groups.written());
+        self.users.written() + groups
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::kept_entries::Kept;
     use super::super::packed::fixtures::message;
     use super::*;
 

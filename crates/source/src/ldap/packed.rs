@@ -11,7 +11,7 @@ use crate::directory::hash::RandomState;
 
 /// Texts, each once, named by the order in which they came.
 #[derive(Default)]
-pub(super) struct Strings {
+pub(crate) struct Strings {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<u32>,
@@ -21,7 +21,7 @@ pub(super) struct Strings {
 
 impl Strings {
     /// The number of a text, new or known; `None` where there is no room for more.
-    fn number(&mut self, text: &[u8]) -> Option<u32> {
+    pub fn number(&mut self, text: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(text);
         let (bytes, ends) = (&self.bytes, &self.ends);
         let is_text = |number: &u32| slice(bytes, ends, *number) == Some(text);
@@ -47,6 +47,17 @@ impl Strings {
 
     fn get(&self, number: u32) -> Option<&[u8]> {
         slice(&self.bytes, &self.ends, number)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The first ones, as many as `count`.
+    pub fn first(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+        let numbers = 0..u32::try_from(count).unwrap_or(u32::MAX);
+        numbers.map_while(|number| self.get(number))
     }
 
     /// The memory that they take.
@@ -109,6 +120,38 @@ pub(super) fn pack_values(
         }
     }
     Some(())
+}
+
+/// Puts values into `to` that are texts with these numbers.
+pub(super) fn pack_texts(texts: impl ExactSizeIterator<Item = u32>, to: &mut Vec<u8>) {
+    put_number(texts.len() as u64, to);
+    for number in texts {
+        put_number(u64::from(number) << 1 | 1, to);
+    }
+}
+
+/// Of an entry that [`pack`] put somewhere, what comes before and after the values of one attribute. `None` where it
+/// isn't among them, or these aren't such bytes.
+pub(super) fn around<'a>(
+    bytes: &'a [u8],
+    attributes: &[AttributeName],
+    attribute: &AttributeName,
+) -> Option<(&'a [u8], &'a [u8])> {
+    let mut left = bytes;
+    take_number(&mut left)?;
+    for name in attributes {
+        let before = &bytes[..bytes.len() - left.len()];
+        for _ in 0..take_number(&mut left)? {
+            let number = take_number(&mut left)?;
+            if number & 1 == 0 {
+                left = left.get(usize::try_from(number >> 1).ok()?..)?;
+            }
+        }
+        if name.short() == attribute.short() {
+            return Some((before, left));
+        }
+    }
+    None
 }
 
 /// The entry that [`pack`] put somewhere. `None` only where these aren't such bytes.
@@ -304,6 +347,36 @@ mod tests {
                 let other = AttributeName::new("sn");
                 prop_assert!(!after.has(&other), "it wasn't asked for");
             }
+        }
+
+        #[test]
+        fn the_values_of_one_attribute_are_put_in_place_of_others(
+            values in prop::collection::vec(values(), 3..4),
+            texts in prop::collection::vec("[a-z]{0,8}", 0..5),
+            at in 0..3usize,
+        ) {
+            let asked = ["a", "b", "c"].map(AttributeName::new);
+            let attributes: Vec<_> = asked
+                .iter()
+                .map(|name| name.as_str().to_owned())
+                .zip(values.clone())
+                .collect();
+            let message = message("cn=x", &attributes);
+            let (mut strings, mut before) = (Strings::default(), vec![]);
+            pack(Entry::of(&message).unwrap(), &asked, &mut strings, &mut before).unwrap();
+            let numbers: Vec<u32> = texts.iter().map(|text| strings.number(text.as_bytes()).unwrap()).collect();
+            let (start, end) = around(&before, &asked, &asked[at]).unwrap();
+            let mut packed = start.to_vec();
+            pack_texts(numbers.into_iter(), &mut packed);
+            packed.extend_from_slice(end);
+            let after = unpack(&packed, &asked, &strings).unwrap();
+            prop_assert_eq!(after.dn(), "cn=x");
+            for (number, name) in asked.iter().enumerate() {
+                let now: Vec<Vec<u8>> = after.raw_values(name).map(<[u8]>::to_vec).collect();
+                let texts: Vec<Vec<u8>> = texts.iter().map(|text| text.clone().into_bytes()).collect();
+                prop_assert_eq!(&now, if number == at { &texts } else { &values[number] });
+            }
+            prop_assert!(around(&before, &asked, &AttributeName::new("d")).is_none());
         }
 
         #[test]

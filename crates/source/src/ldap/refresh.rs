@@ -15,7 +15,7 @@ use super::element::{constructed, primitive};
 use super::entry::Entry;
 use super::error::{LdapFailure, Stage};
 use super::framing;
-use super::kept::EntryUuid;
+use super::kept_entries::EntryId;
 use super::search::{Budget, Search, SearchError, begin, next_counting, outcome};
 use crate::http::process_limits::process_limits;
 
@@ -35,11 +35,11 @@ const SET: u64 = 17;
 #[derive(Debug)]
 pub(super) enum Notice<'a> {
     /// It is there as it was.
-    Present(EntryUuid),
+    Present(EntryId),
     /// It is new, or was changed.
-    Changed(EntryUuid, Entry<'a>),
+    Changed(EntryId, Entry<'a>),
     /// It was deleted, or has left the filter.
-    Gone(EntryUuid),
+    Gone(EntryId),
 }
 
 /// How a refresh ended.
@@ -189,7 +189,7 @@ fn take(
 }
 
 /// A Sync State Control.
-fn state(message: &ResultEntry) -> Option<(u8, EntryUuid)> {
+fn state(message: &ResultEntry) -> Option<(u8, EntryId)> {
     let mut controls = message.1.iter();
     let control = controls.find(|control| control.1.ctype == SYNC_STATE)?;
     let value = framing::decode(control.1.val.as_deref()?)?;
@@ -203,7 +203,7 @@ fn state(message: &ResultEntry) -> Option<(u8, EntryUuid)> {
 }
 
 /// A set of IDs, and whether these are gone. Of Sync Info Messages no other has its place here.
-fn id_set(message: &StructureTag) -> Option<(Vec<EntryUuid>, bool)> {
+fn id_set(message: &StructureTag) -> Option<(Vec<EntryId>, bool)> {
     let parts = constructed(message)?;
     let part = |id: u64| parts.iter().find(|part| part.id == id).and_then(primitive);
     if part(0)? != SYNC_INFO {
@@ -271,7 +271,7 @@ mod tests {
         parse_tag(bytes).unwrap().1
     }
 
-    const ID: EntryUuid = [7; 16];
+    const ID: EntryId = [7; 16];
 
     /// A Sync State Control of one state.
     fn controls(state: u8, id: &[u8]) -> Vec<Control> {

@@ -225,8 +225,18 @@ impl Pattern {
 pub(super) struct Partition(PathBuf);
 
 impl Partition {
+    /// That of the domain itself.
     pub(super) fn of(base: &Path) -> Self {
-        let name = format!("{}.ldb", Samba::DOMAIN.to_uppercase());
+        Self::named(base, Samba::DOMAIN)
+    }
+
+    /// That of the forest's configuration.
+    pub(super) fn configuration(base: &Path) -> Self {
+        Self::named(base, &format!("CN=Configuration,{}", Samba::DOMAIN))
+    }
+
+    fn named(base: &Path, root: &str) -> Self {
+        let name = format!("{}.ldb", root.to_uppercase());
         Self(base.join("private/sam.ldb.d").join(name))
     }
 
