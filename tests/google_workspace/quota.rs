@@ -93,6 +93,30 @@ async fn while_the_limit_a_minute_is_waited_for_progress_says_until_when_for_eve
     assert!(sent <= 60, "{sent}: both share one limit");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_read_that_waits_for_the_next_minute_leaves_room_for_a_question_about_one_person() {
+    let google = many_groups(None).await;
+    let mut slow = settings(&google);
+    slow.requests_per_minute = 60;
+    let source = source(slow).unwrap();
+    let progress = ReadProgress::default();
+    let asked = async {
+        while progress.waits_until().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        source.look_up("ada@example.com").await
+    };
+    tokio::select! {
+        _ = source.read(None, &progress) => panic!("sixty a minute aren't enough"),
+        asked = tokio::time::timeout(Duration::from_secs(20), asked) => {
+            asked.expect("it doesn't wait for the read").unwrap();
+        }
+    }
+    let sent = google.requests();
+    let sent = sent.iter().filter(|r| r.method == "GET").count();
+    assert!(sent <= 60, "{sent}: both share one limit");
+}
+
 #[tokio::test]
 async fn quotas_that_stay_spent_end_in_an_error_that_passes() {
     for (spent, reason) in [

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::error::{Account, failure, incomplete, is_quota, is_unknown};
 use super::federation::Federation;
-use super::limit;
+use super::limit::{Quota, WholeReads};
 use super::settings::{Credentials, GoogleWorkspaceSettings, InvalidSettings, Tenant};
 use super::token::{AccessTokens, GROUPS_SCOPE, USERS_SCOPE};
 use super::wire::{Page, User};
@@ -33,10 +33,10 @@ const USER_AGENT: &str = concat!(
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// The Directory API as one account sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Api {
     remote: ApiClient,
-    limiter: Arc<RateLimiter>,
+    quota: Arc<Quota>,
     base: Url,
     pub account: Account,
     pub tokens: Arc<TokenCache>,
@@ -135,19 +135,30 @@ impl Api {
             admin: settings.admin_email.clone(),
         };
         let base = settings.addresses.directory.clone();
-        let limiter = limit::shared(&base, account.acts_as(), settings.requests_per_minute);
+        let quota = Quota::shared(&base, account.acts_as(), settings.requests_per_minute);
         Ok(Self {
             remote: ApiClient {
-                limit: limiter.clone(),
+                limit: quota.clone(),
                 token: Some(tokens.clone()),
                 ..bare
             },
-            limiter,
+            quota,
             base,
             account,
             tokens,
             federation,
         })
+    }
+
+    /// The same for whole reads, which leave some of the quota to other requests.
+    pub fn for_whole_reads(&self) -> Self {
+        Self {
+            remote: ApiClient {
+                limit: Arc::new(WholeReads(self.quota.clone())),
+                ..self.remote.clone()
+            },
+            ..self.clone()
+        }
     }
 
     /// A list at `path` below `/admin/directory/v1`.
@@ -253,7 +264,7 @@ impl Api {
             match self.remote.json(call, PAGE_MAX).await {
                 Err(error) if is_quota(&error) => {
                     tracing::debug!(%error, ?delay, "Google's quota is spent; all requests wait");
-                    self.limiter.pause(&Method::GET, delay);
+                    self.quota.pause(delay);
                     delay = (delay * 2).min(retry.longest_delay);
                 }
                 result => return result,
@@ -262,9 +273,9 @@ impl Api {
         self.remote.json(call, PAGE_MAX).await
     }
 
-    /// Until when requests wait for the quota, where it is long enough to report.
+    /// Until when a whole read waits for the quota, where it is long enough to report.
     pub fn waits_until(&self) -> Option<Timestamp> {
-        let wait = self.limiter.waits_until(&Method::GET)? - Instant::now();
+        let wait = self.quota.whole_read_waits_until()? - Instant::now();
         // Rounded up, so that no time that has passed is reported.
         (wait > WORTH_TELLING).then(|| Timestamp::now() + wait + Duration::from_millis(999))
     }

@@ -53,6 +53,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 pub struct GoogleWorkspaceSource {
     settings: GoogleWorkspaceSettings,
     api: Api,
+    /// The same for whole reads.
+    whole: Api,
     /// Who the last read saw.
     known: KnownPeople,
 }
@@ -69,6 +71,7 @@ impl GoogleWorkspaceSource {
         let api = Api::new(&settings, credentials).map_err(ApiError::from)?;
         Ok(Self {
             settings,
+            whole: api.for_whole_reads(),
             api,
             known: KnownPeople::default(),
         })
@@ -92,7 +95,7 @@ impl Source for GoogleWorkspaceSource {
         progress: &'a ReadProgress,
     ) -> BoxFuture<'a, Result<Reading, SourceError>> {
         let read = async move {
-            let read = read::read(&self.api, &self.settings, progress);
+            let read = read::read(&self.whole, &self.settings, progress);
             tokio::select! {
                 directory = read => {
                     let directory = directory?;
