@@ -869,3 +869,41 @@ async fn hidden_members_stay_hidden_and_are_read_once_they_are_shown() {
     assert_eq!(content(&directory), office.whole().await);
     assert_eq!(read_of(&read_now)[0], ids(&[office.ann, office.bob]));
 }
+
+#[tokio::test]
+async fn a_group_with_a_new_group_in_it_says_not_alone_who_is_in_it() {
+    let office = office().await;
+    let Office {
+        tenant, bob, team, ..
+    } = &office;
+    let source = office.read().await;
+    // The outer one comes first: when it is read, the inner one isn't known.
+    let outer = tenant.add_group("Outer", [*bob]);
+    let inner = tenant.add_group("Inner", [*team]);
+    tenant.add_member(outer, inner);
+    let (directory, read_now) = read_changes(&source).await.unwrap();
+    assert_eq!(content(&directory), office.whole().await);
+    assert_eq!(read_of(&read_now)[1], ids(&[]));
+}
+
+#[tokio::test]
+async fn a_group_that_comes_into_a_unit_or_leaves_it_is_as_in_a_whole_read() {
+    let office = office().await;
+    let Office {
+        tenant, team, all, ..
+    } = &office;
+    let unit = tenant.add_unit([*team]);
+    let mut setup = settings(tenant);
+    setup.replica_lag = Duration::ZERO;
+    // Else they are few enough to be read one by one, and nothing is kept.
+    setup.batched_groups = 0;
+    setup.groups.as_mut().unwrap().administrative_units = vec![unit.to_string()];
+    let source = keeping(&setup);
+    read_all(&source).await;
+    for groups in [vec![*team, *all], vec![*all], vec![]] {
+        tenant.set_unit(unit, groups);
+        let (directory, read_now) = read_changes(&source).await.unwrap();
+        assert_eq!(content(&directory), content(&read(setup.clone()).await));
+        assert_eq!(read_of(&read_now)[1], ids(&[]));
+    }
+}

@@ -66,7 +66,7 @@ impl MemberIds {
 pub(super) struct Groups {
     known: HashMap<Uuid, GroupState>,
     member_ids: MemberIds,
-    /// Those that passed a filter of Graph's or were named; `None`: all.
+    /// Those that passed a filter of Graph's or were named; `None`: all. Those in units are told by a `Scope` alone.
     only: Option<HashSet<Uuid>>,
 }
 
@@ -142,13 +142,24 @@ pub(super) async fn read(
         listed => {
             // What the filter's pages said comes again.
             groups.known.clear();
-            groups.only = listed;
+            // Who is in a unit may be another by the time a directory is made of them.
+            groups.only = match settings.filter {
+                Some(_) => listed,
+                None => by_id(settings),
+            };
             let link = read_all(graph, &mut groups, progress).await?;
             // A filter may look at what no delta covers.
             let link = settings.filter.is_none().then_some(link);
             Ok((groups, link))
         }
     }
+}
+
+/// The groups that the settings name by ID, if any.
+fn by_id(settings: &GroupSettings) -> Option<HashSet<Uuid>> {
+    let ids = settings.ids.iter();
+    let ids = ids.filter_map(|id| Uuid::try_parse(id).ok());
+    (!settings.ids.is_empty()).then(|| ids.collect())
 }
 
 /// The groups that are to be read where the settings don't say all.
@@ -159,13 +170,7 @@ async fn named(
     scope: &Scope,
     groups: &mut Groups,
 ) -> Result<Option<HashSet<Uuid>>, ApiError> {
-    let ids = || {
-        settings
-            .ids
-            .iter()
-            .filter_map(|id| Uuid::try_parse(id).ok())
-    };
-    let mut listed: Option<HashSet<Uuid>> = (!settings.ids.is_empty()).then(|| ids().collect());
+    let mut listed = by_id(settings);
     if let Some(in_units) = &scope.groups_in_units {
         listed = Some(match listed {
             Some(listed) => listed.intersection(in_units).copied().collect(),
@@ -425,6 +430,14 @@ impl Groups {
     /// Puts a group, with all its members, in place of what was known of it.
     pub fn replace(&mut self, group: Group) -> Replaced {
         let id = group.id;
+        // Told by the members themselves: a group that is as new as this one may not be known yet.
+        let is_group = |member: &&Member| member.kind == MemberKind::Group;
+        let inner: HashSet<Uuid> = group
+            .members
+            .iter()
+            .filter(is_group)
+            .map(|m| m.id)
+            .collect();
         let before = self.known.remove(&id);
         self.note(group);
         let now = self.known.entry(id).or_default();
@@ -440,22 +453,16 @@ impl Groups {
             .members
             .iter()
             .filter(|number| had.binary_search(number).is_err());
-        let new: Vec<Uuid> = new.map(|&number| member_ids.id(number)).collect();
+        let new = new.map(|&number| member_ids.id(number));
+        let joined = new.filter(|id| !inner.contains(id)).collect();
         let is_same = |before: &GroupState| {
             let kinds = |group: &GroupState| (group.security, group.unified, group.hidden);
             before.name == now.name && kinds(before) == kinds(now) && had == now.members
         };
-        let is_other = !before.is_some_and(|before| !before.deleted && is_same(&before));
-        let members: Vec<Uuid> = now
-            .members
-            .iter()
-            .map(|&number| member_ids.id(number))
-            .collect();
-        let is_group = |id: &Uuid| self.known.contains_key(id);
         Replaced {
-            is_other,
-            joined: new.into_iter().filter(|id| !is_group(id)).collect(),
-            has_groups: members.iter().any(is_group),
+            is_other: !before.is_some_and(|before| !before.deleted && is_same(&before)),
+            joined,
+            has_groups: !inner.is_empty(),
         }
     }
 
