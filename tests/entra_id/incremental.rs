@@ -270,6 +270,7 @@ async fn equals_a_whole_read(
     setup: &EntraSetup,
     scope: &[Id],
     (seed, stories): (u64, u64),
+    mut before_each: impl FnMut(&mut Model<'_>),
 ) {
     let source = keeping(setup);
     read_all(&source).await;
@@ -278,6 +279,7 @@ async fn equals_a_whole_read(
     for story in 0..stories {
         tenant.set_noisy(story % 3 == 0);
         model.sequence();
+        before_each(&mut model);
         let expected = content(&read(setup.clone()).await);
         let changes = &model.changes;
         match read_changes(&source).await {
@@ -307,7 +309,7 @@ async fn after_random_changes_it_equals_a_whole_read() {
     // Else what earlier sequences changed were asked for with each.
     setup.replica_lag = Duration::ZERO;
     let stories = (number("SEED", 1), number("STORIES", 250));
-    equals_a_whole_read(&tenant, &setup, &[], stories).await;
+    equals_a_whole_read(&tenant, &setup, &[], stories, |_| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +329,46 @@ async fn after_random_changes_of_who_is_in_scope_it_equals_a_whole_read() {
     setup.users.not_member_of = by_id(external);
     tenant.add_member(outer, staff);
     let stories = (number("SEED", 2), number("STORIES", 250));
-    equals_a_whole_read(&tenant, &setup, &[staff, outer, external], stories).await;
+    let scope = [staff, outer, external];
+    equals_a_whole_read(&tenant, &setup, &scope, stories, |_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_random_changes_of_what_is_in_units_it_equals_a_whole_read() {
+    let tenant = tenant_with(small_pages()).await;
+    // In a unit without groups there are few enough that nothing is kept.
+    let staff = tenant.add_group("staff", []);
+    let [unit, other] = [(); 2].map(|()| tenant.add_unit([staff]));
+    let mut units = [unit, other].map(|unit| (unit, BTreeSet::from([staff])));
+    let mut setup = settings(&tenant);
+    setup.replica_lag = Duration::ZERO;
+    setup.batched_groups = 0;
+    setup.users.administrative_units = vec![unit.to_string()];
+    let groups = setup.groups.as_mut().unwrap();
+    groups.administrative_units = vec![unit.to_string()];
+    groups.not_administrative_units = vec![other.to_string()];
+    groups.types = Some(GroupTypes {
+        security: true,
+        microsoft_365: false,
+    });
+    let stories = (number("SEED", 3), number("STORIES", 250));
+    equals_a_whole_read(&tenant, &setup, &[staff], stories, |model| {
+        for (unit, members) in &mut units {
+            for _ in 0..model.random.usize(0..4) {
+                let moved = match model.random.bool() {
+                    true => model.person(),
+                    false => model.group(),
+                };
+                if let Some(moved) = moved
+                    && !members.remove(&moved)
+                {
+                    members.insert(moved);
+                }
+            }
+            tenant.set_unit(*unit, members.iter().copied());
+        }
+    })
+    .await;
 }
 
 /// Ann and Bob, with Bob in Team, which is in All, and others who don't change.
@@ -906,4 +947,146 @@ async fn a_group_that_comes_into_a_unit_or_leaves_it_is_as_in_a_whole_read() {
         assert_eq!(content(&directory), content(&read(setup.clone()).await));
         assert_eq!(read_of(&read_now)[1], ids(&[]));
     }
+}
+
+/// What changed right before a whole read, which a replica answered that was behind.
+#[tokio::test]
+async fn what_a_whole_read_may_have_missed_is_asked_for_again() {
+    /// What comes before that whole read.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Before {
+        Nothing,
+        /// The deltas may have said that nothing moved.
+        IsKnown,
+        /// No delta could be asked.
+        FailedUpdate,
+        /// Only the deltas could be asked.
+        FailedRead,
+    }
+    use Before::{FailedRead, FailedUpdate, IsKnown, Nothing};
+    for before in [Nothing, IsKnown, FailedUpdate, FailedRead] {
+        let office = office().await;
+        let Office {
+            tenant, ann, team, ..
+        } = &office;
+        let source = keeping(&settings(tenant));
+        let (_, version) = read_all(&source).await;
+        tenant.fall_behind();
+        tenant.change(|hand| hand.disable(*ann));
+        let known = version.filter(|_| matches!(before, IsKnown | FailedRead));
+        let from = |k| Fault::new(Way::InternalError).on_request(k).from_then_on();
+        match before {
+            Nothing | IsKnown => {}
+            FailedUpdate => {
+                tenant.faults().inject(from(1));
+                assert!(update(&source, None).await.is_none());
+            }
+            FailedRead => {
+                tenant.faults().inject(from(3));
+                let failed = source.read(known.as_ref(), &ReadProgress::default()).await;
+                failed.unwrap_err();
+            }
+        }
+        tenant.faults().clear();
+        tenant.change(|hand| hand.rename(*team, "Crew"));
+        let reading = source.read(known.as_ref(), &ReadProgress::default()).await;
+        let Ok(Reading::Full { version, .. }) = reading else {
+            panic!("{before:?}: something moved");
+        };
+        tenant.catch_up();
+        let Some(Update::Changed { directory, .. }) = update(&source, version.as_ref()).await
+        else {
+            panic!("{before:?}: it was missed");
+        };
+        let (directory, read_now) = directory.into_parts();
+        assert_eq!(content(&directory), office.whole().await, "{before:?}");
+        assert_eq!(read_of(&read_now), [ids(&[*ann]), ids(&[*team])]);
+    }
+}
+
+#[tokio::test]
+async fn a_doubt_has_everything_read_although_the_deltas_tell_nothing_more() {
+    let office = office().await;
+    let tenant = &office.tenant;
+    let source = keeping(&settings(tenant));
+    tenant.change(|hand| hand.disable(office.ann));
+    read_all(&source).await;
+    tenant.change(|hand| hand.enable(office.ann));
+    // It is told, and asked for again after this read.
+    let (_, version) = read_all(&source).await;
+    tenant.spoil("/v1.0/$batch", 1, |body| {
+        parts(body).for_each(|part| part["body"]["accountEnabled"] = Value::Null);
+    });
+    assert!(update(&source, version.as_ref()).await.is_none());
+    let read = source
+        .read(version.as_ref(), &ReadProgress::default())
+        .await;
+    assert!(matches!(read.unwrap(), Reading::Full { .. }));
+}
+
+/// Whatever reads there were meanwhile, of which replica, and which of them failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_replicas_have_caught_up_it_equals_a_whole_read() {
+    let (seed, stories) = (number("SEED", 4), number("STORIES", 150));
+    let mut incremental = 0;
+    for story in 0..stories {
+        let tenant = tenant_with(small_pages()).await;
+        let setup = settings(&tenant);
+        let mut model = Model::new(&tenant, seed * 100_000 + story, &[]);
+        (0..4).for_each(|_| model.sequence());
+        let source = keeping(&setup);
+        let (_, mut known) = read_all(&source).await;
+        let mut told = vec![];
+        let mut is_any_back = false;
+        for _ in 0..model.random.usize(1..5) {
+            match model.random.u8(..3) {
+                0 => tenant.fall_behind(),
+                1 => tenant.catch_up(),
+                _ => {}
+            }
+            model.sequence();
+            told.append(&mut model.changes);
+            is_any_back |= model.restored;
+            if model.random.u8(..4) == 0 {
+                let k = model.random.u64(1..6);
+                let fault = Fault::new(Way::InternalError).on_request(k);
+                tenant.faults().inject(fault.from_then_on());
+            }
+            let read = match model.random.bool() {
+                true => update(&source, known.as_ref()).await,
+                false => None,
+            };
+            told.push(format!("incremental read {:?}", read.is_some()));
+            match read {
+                Some(Update::Changed { version, .. }) => known = Some(version),
+                Some(Update::Unchanged) => {}
+                None => {
+                    let known_or_not = known.as_ref().filter(|_| model.random.bool());
+                    let read = source.read(known_or_not, &ReadProgress::default()).await;
+                    told.push(format!("whole read {:?}", read.is_ok()));
+                    match read {
+                        Ok(Reading::Full { version, .. }) => known = version,
+                        Ok(Reading::Unchanged) => {}
+                        Err(_) => known = None,
+                    }
+                }
+            }
+            tenant.faults().clear();
+        }
+        tenant.catch_up();
+        // In which groups somebody is again isn't told, and a whole read may have missed that they were gone.
+        if let Some((directory, _)) = read_changes(&source).await
+            && !is_any_back
+        {
+            incremental += 1;
+            let expected = content(&read(setup).await);
+            assert_eq!(
+                content(&directory),
+                expected,
+                "seed {seed}, story {story}: {told:?}"
+            );
+        }
+    }
+    println!("{incremental} incremental reads");
+    assert!(incremental > stories / 3);
 }

@@ -3,14 +3,16 @@
 //! What is kept here makes a read cheaper and never right: it lives in memory, and whatever is odd
 //! about it means a complete read.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reqwest::Url;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::graph::{GROUPS_DELTA, Graph, List, USERS_DELTA};
-use super::scope::Scope;
 use super::settings::EntraIdSettings;
 use crate::Version;
 use crate::http::{ApiError, Failure, FailureClass};
@@ -29,7 +31,8 @@ pub(super) struct DeltaState {
     /// Of the lists that no delta covers.
     pub scope: [u8; 32],
     pub since: Instant,
-    /// Whether what is known is by what the deltas told since.
+    /// Whether what is known isn't just what a complete read saw: it is also by what the deltas told since, or a
+    /// read didn't come to its end. Then the links only say who has moved.
     pub is_updated: bool,
 }
 
@@ -54,76 +57,77 @@ pub(super) async fn users_link(
 }
 
 impl DeltaState {
+    /// Whether nothing is known but what a complete read saw, not too long ago, which `known` is the version of.
+    pub fn is_all_of(&self, known: Option<&Version>) -> bool {
+        known == Some(&self.version) && !self.is_updated && !self.is_old()
+    }
+
     /// Whether a complete read was long enough ago to be made anew whatever the deltas say.
-    pub fn is_old(&self) -> bool {
+    fn is_old(&self) -> bool {
         self.since.elapsed() > LONGEST_TRUST
     }
 
-    /// The same state with links that go on from now, where provably nothing moved.
-    ///
-    /// # Errors
-    /// When Graph can't be asked; a link that it no longer takes is no error but means `None`.
-    pub async fn unmoved(
-        &self,
-        graph: &Graph,
-        settings: &EntraIdSettings,
-    ) -> Result<Option<Self>, ApiError> {
-        let users = List::new(&USERS_DELTA, "/users/delta");
-        let groups = List::new(&GROUPS_DELTA, "/groups/delta");
-        let users = still(graph, &users, Some(&self.users));
-        let groups = still(graph, &groups, self.groups.as_ref());
-        let scope = Scope::read(graph, settings);
-        let (users, groups, scope) = match tokio::try_join!(users, groups, scope) {
-            Ok(found) => found,
-            Err(error) if is_about_the_link(&error) => {
-                tracing::debug!(%error, "changes can't be followed, everything is read anew");
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
+    /// Asks the deltas for what they have told since.
+    pub async fn follow(&self, graph: &Graph) -> Result<Followed, ApiError> {
+        let (users, groups) = (&mut vec![], &mut vec![]);
+        let follow_users = async {
+            let list = List::new(&USERS_DELTA, "/users/delta");
+            let page = |page: Vec<Told>| {
+                users.extend(page);
+                Ok(())
+            };
+            graph.delta(&list, self.users.clone(), page).await
         };
-        match (users, groups) {
-            (Still::At(users), Still::At(link)) if scope.fingerprint() == self.scope => {
-                Ok(Some(Self {
-                    users,
-                    groups: self.groups.is_some().then_some(link),
-                    ..self.clone()
-                }))
-            }
-            (Still::At(users), Still::NotAsked) if scope.fingerprint() == self.scope => {
-                Ok(Some(Self {
-                    users,
-                    ..self.clone()
-                }))
-            }
-            _ => Ok(None),
-        }
+        let follow_groups = async {
+            let Some(link) = &self.groups else {
+                return Ok(None);
+            };
+            let list = List::new(&GROUPS_DELTA, "/groups/delta");
+            let page = |page: Vec<Told>| {
+                groups.extend(page);
+                Ok(())
+            };
+            graph.delta(&list, link.clone(), page).await.map(Some)
+        };
+        let (users_link, groups_link) = tokio::try_join!(follow_users, follow_groups)?;
+        Ok(Followed {
+            users: std::mem::take(users),
+            groups: std::mem::take(groups),
+            users_link,
+            groups_link,
+        })
     }
 }
 
-enum Still {
-    /// Nothing moved; the link that goes on.
-    At(Url),
-    /// There is nothing to ask about.
-    NotAsked,
-    /// Something was reported: a change, or an earlier one again.
-    Moved,
+/// What a delta tells of a user or group, as far as it is believed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Told {
+    pub id: Uuid,
+    #[serde(rename = "@removed")]
+    removed: Option<IgnoredAny>,
 }
 
-async fn still(graph: &Graph, list: &List<'_>, link: Option<&Url>) -> Result<Still, ApiError> {
-    let Some(link) = link else {
-        return Ok(Still::NotAsked);
-    };
-    let mut reported = 0;
-    let next = graph
-        .delta(list, link.clone(), |page: Vec<IgnoredAny>| {
-            reported += page.len();
-            Ok(())
-        })
-        .await?;
-    Ok(match reported {
-        0 => Still::At(next),
-        _ => Still::Moved,
-    })
+/// Of whom the deltas told, changes and earlier ones again, and the links that go on from there.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub users: Vec<Told>,
+    pub groups: Vec<Told>,
+    pub users_link: Url,
+    pub groups_link: Option<Url>,
+}
+
+impl Followed {
+    /// Whether provably nothing moved.
+    pub fn tells_nothing(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty()
+    }
+
+    /// Of whom it is told that they were deleted.
+    pub fn removed(&self) -> BTreeSet<Uuid> {
+        let all = self.users.iter().chain(&self.groups);
+        let removed = all.filter(|one| one.removed.is_some());
+        removed.map(|one| one.id).collect()
+    }
 }
 
 /// Whether an error says that the link is no good any more, rather than that Graph can't be asked.

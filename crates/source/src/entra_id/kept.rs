@@ -4,11 +4,13 @@
 //! its place, and a directory is then made of all of it by the code that makes one of a whole read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::changes::{Followed, Told};
 use super::groups::Groups;
 use super::scope::Scope;
 use super::users::Person;
@@ -258,6 +260,18 @@ impl Keeping {
     }
 }
 
+/// Notes of whom the deltas told now; the users and the groups of which they told within `lag`.
+pub(super) fn note(
+    recent: &Mutex<Recent>,
+    told: &Followed,
+    lag: Duration,
+) -> (BTreeSet<Uuid>, BTreeSet<Uuid>) {
+    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+    let ids = |told: &[Told]| told.iter().map(|one| one.id).collect::<Vec<_>>();
+    recent.note(ids(&told.users), ids(&told.groups), lag);
+    recent.ids()
+}
+
 /// Users and groups of which the deltas told lately.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
@@ -267,7 +281,7 @@ pub(super) struct Recent {
 
 impl Recent {
     /// Notes of whom the deltas told now, and forgets of whom they told longer ago than `lag`.
-    pub fn note(
+    fn note(
         &mut self,
         users: impl IntoIterator<Item = Uuid>,
         groups: impl IntoIterator<Item = Uuid>,
@@ -282,7 +296,7 @@ impl Recent {
     }
 
     /// The users and the groups that are to be asked for.
-    pub fn ids(&self) -> (BTreeSet<Uuid>, BTreeSet<Uuid>) {
+    fn ids(&self) -> (BTreeSet<Uuid>, BTreeSet<Uuid>) {
         let ids = |of: &BTreeMap<Uuid, Instant>| of.keys().copied().collect();
         (ids(&self.users), ids(&self.groups))
     }

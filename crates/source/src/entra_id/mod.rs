@@ -40,9 +40,10 @@ use crate::{
     Version, WatchEnd, WatchObserver, check_side_by_side,
 };
 
-use changes::DeltaState;
+use changes::{DeltaState, is_about_the_link};
 use graph::Graph;
 use kept::{KEPT_FOR, KeptTenant, Recent};
+use scope::Scope;
 use secret_expiry::SecretExpiry;
 pub use settings::{
     Addresses, Credentials, EntraIdSettings, GroupSelection, GroupSettings, GroupTypes,
@@ -114,14 +115,7 @@ impl EntraIdSource {
         known: Option<&Version>,
         progress: &ReadProgress,
     ) -> Result<Reading, ApiError> {
-        // Taken out, not copied: whatever ends this read early, the next one starts over.
-        let delta_state = self.delta_state().take();
-        if let (Some(delta_state), Some(known)) = (delta_state, known)
-            && delta_state.version == *known
-            && !delta_state.is_updated
-            && !delta_state.is_old()
-            && let Some(unmoved) = delta_state.unmoved(&self.graph, &self.settings).await?
-        {
+        if let Some(unmoved) = self.unmoved(known).await? {
             *self.delta_state() = Some(unmoved);
             return Ok(Reading::Unchanged);
         }
@@ -140,6 +134,58 @@ impl EntraIdSource {
         })
     }
 
+    /// Where the deltas stand, if provably nothing moved since everything was read, which `known` is. Else who moved is
+    /// noted: a replica that is behind may answer the whole read that follows, and no later delta tells of them again.
+    async fn unmoved(&self, known: Option<&Version>) -> Result<Option<DeltaState>, ApiError> {
+        let Some(state) = self.delta_state().take() else {
+            return Ok(None);
+        };
+        let is_believed = state.is_all_of(known);
+        if !is_believed && !self.memory.is_enabled() {
+            return Ok(None);
+        }
+        let (graph, settings) = (&self.graph, &self.settings);
+        let scope = async {
+            match is_believed {
+                true => Scope::read(graph, settings).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let (told, scope) = match tokio::try_join!(state.follow(graph), scope) {
+            Ok(found) => found,
+            Err(error) if is_about_the_link(&error) => {
+                tracing::debug!(%error, "changes can't be followed, everything is read anew");
+                return Ok(None);
+            }
+            Err(error) => {
+                // The next read can ask again who moved.
+                *self.delta_state() = Some(DeltaState {
+                    is_updated: true,
+                    ..state
+                });
+                return match is_believed {
+                    true => Err(error),
+                    false => Ok(None),
+                };
+            }
+        };
+        kept::note(&self.recent, &told, settings.replica_lag);
+        let is_as_before = scope.is_some_and(|scope| scope.fingerprint() == state.scope);
+        let is_unmoved = is_as_before && told.tells_nothing();
+        let state = DeltaState {
+            users: told.users_link,
+            groups: told.groups_link,
+            is_updated: !is_unmoved,
+            ..state
+        };
+        if is_unmoved {
+            return Ok(Some(state));
+        }
+        // Should the whole read fail, the next one goes on from here.
+        *self.delta_state() = Some(state);
+        Ok(None)
+    }
+
     async fn update(
         &self,
         known: Option<&Version>,
@@ -149,14 +195,17 @@ impl EntraIdSource {
         let Some(mut kept) = self.kept.take() else {
             return Ok(None);
         };
-        let Some(state) = self.delta_state().take() else {
+        let Some(state) = self.delta_state().clone() else {
             return Ok(None);
         };
         if state.version != kept.version || state.since.elapsed() >= KEPT_FOR {
             // Whether nothing moved since everything was read can still be found out.
-            *self.delta_state() = Some(state);
             return Ok(None);
         }
+        *self.delta_state() = Some(DeltaState {
+            is_updated: true,
+            ..state.clone()
+        });
         let (graph, settings) = (&self.graph, &self.settings);
         let (state, read_now) =
             update::update(graph, settings, &state, &mut kept, &self.recent).await?;

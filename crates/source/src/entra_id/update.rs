@@ -5,17 +5,14 @@
 //! whole read asks for, and goes through the same code. So has whoever came into a list that no delta covers, or left it.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use reqwest::Url;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use super::changes::DeltaState;
-use super::graph::{GROUPS_DELTA, Graph, List, USERS_DELTA};
+use super::graph::Graph;
 use super::groups;
-use super::kept::{KeptTenant, NotKept, Recent};
+use super::kept::{self, KeptTenant, NotKept, Recent};
 use super::read::new_version;
 use super::scope::Scope;
 use super::settings::EntraIdSettings;
@@ -61,23 +58,6 @@ impl From<NotKept> for Doubt {
     }
 }
 
-/// What a delta tells of a user or group, as far as it is believed.
-#[derive(Debug, Deserialize)]
-struct Told {
-    id: Uuid,
-    #[serde(rename = "@removed")]
-    removed: Option<IgnoredAny>,
-}
-
-/// Of whom the deltas told.
-struct AllTold {
-    users: Vec<Told>,
-    groups: Vec<Told>,
-    users_link: Url,
-    groups_link: Option<Url>,
-    scope: Scope,
-}
-
 /// Asks for what has changed since `state` and puts it into `kept`. The users and groups that were read, and where the
 /// deltas go on.
 ///
@@ -90,26 +70,18 @@ pub(super) async fn update(
     kept: &mut KeptTenant,
     recent: &Mutex<Recent>,
 ) -> Result<(DeltaState, ReadNow), Doubt> {
-    let told = ask(graph, settings, state).await?;
-    let ids = |told: &[Told]| told.iter().map(|one| one.id).collect::<Vec<_>>();
-    let (users, groups) = {
-        let mut recent = lock(recent);
-        let lag = settings.replica_lag;
-        recent.note(ids(&told.users), ids(&told.groups), lag);
-        recent.ids()
-    };
+    let (told, now) = tokio::try_join!(state.follow(graph), Scope::read(graph, settings))?;
+    let (users, groups) = kept::note(recent, &told, settings.replica_lag);
     // No delta tells of these lists: whoever came into one or left it may be read now, or not any more.
-    let moved = told.scope.people_moved_since(&kept.scope);
-    let scope = told.scope.fingerprint();
-    kept.scope = told.scope;
-    let all = told.users.iter().chain(&told.groups);
-    let removed = all.filter(|one| one.removed.is_some()).map(|one| one.id);
+    let moved = now.people_moved_since(&kept.scope);
+    let scope = now.fingerprint();
+    kept.scope = now;
     let left = ALWAYS_ASKED + kept.pages();
     let mut changes = Changes {
         graph,
         settings,
         kept,
-        removed: removed.collect(),
+        removed: told.removed(),
         left,
         read_now: ReadNow::default(),
         is_other: scope != state.scope,
@@ -123,57 +95,16 @@ pub(super) async fn update(
     if is_other {
         kept.version = new_version();
     }
-    let nothing_told = told.users.is_empty() && told.groups.is_empty();
+    let is_updated = state.is_updated || is_other || !told.tells_nothing();
     let state = DeltaState {
         version: kept.version.clone(),
         users: told.users_link,
         groups: told.groups_link,
         scope,
         since: state.since,
-        is_updated: state.is_updated || is_other || !nothing_told,
+        is_updated,
     };
     Ok((state, read_now))
-}
-
-fn lock(recent: &Mutex<Recent>) -> MutexGuard<'_, Recent> {
-    recent.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Asks the deltas, and for the lists that no delta covers.
-async fn ask(
-    graph: &Graph,
-    settings: &EntraIdSettings,
-    state: &DeltaState,
-) -> Result<AllTold, ApiError> {
-    let (users, groups) = (&mut vec![], &mut vec![]);
-    let follow_users = async {
-        let list = List::new(&USERS_DELTA, "/users/delta");
-        let page = |page: Vec<Told>| {
-            users.extend(page);
-            Ok(())
-        };
-        graph.delta(&list, state.users.clone(), page).await
-    };
-    let follow_groups = async {
-        let Some(link) = &state.groups else {
-            return Ok(None);
-        };
-        let list = List::new(&GROUPS_DELTA, "/groups/delta");
-        let page = |page: Vec<Told>| {
-            groups.extend(page);
-            Ok(())
-        };
-        graph.delta(&list, link.clone(), page).await.map(Some)
-    };
-    let scope = Scope::read(graph, settings);
-    let (users_link, groups_link, scope) = tokio::try_join!(follow_users, follow_groups, scope)?;
-    Ok(AllTold {
-        users: std::mem::take(users),
-        groups: std::mem::take(groups),
-        users_link,
-        groups_link,
-        scope,
-    })
 }
 
 /// Puts what has changed into what is kept.
