@@ -18,7 +18,7 @@ use super::checkpoints::{self, RecordReceiver};
 use super::claims::ClaimResult;
 use super::plan;
 use super::run::Run;
-use super::signals::{DirectoryWatch, SuspectSignal, Suspects};
+use super::signals::{DirectoryWatch, MOST_SUSPECTS, Noticed, SuspectSignal, Suspects};
 use super::state::ObjectState;
 use crate::api::{DirectorySyncStatus, spec};
 use crate::directory::ExternalId;
@@ -345,6 +345,14 @@ impl Beside for ReadingRun<'_, '_> {
     ) -> BoxFuture<'s, ()> {
         Box::pin(self.read_and_revoke(sync_state, reading))
     }
+
+    fn revoke<'s>(
+        &'s mut self,
+        sync_state: &'s mut State,
+        people: &'s [ExternalId],
+    ) -> BoxFuture<'s, ()> {
+        Box::pin(self.revoke_in_lots(sync_state, people))
+    }
 }
 
 impl ReadingRun<'_, '_> {
@@ -368,6 +376,33 @@ impl ReadingRun<'_, '_> {
             if read.is_some() {
                 return;
             }
+        }
+    }
+
+    /// Those whom the run itself has found, if they aren't more than it may wait for.
+    async fn revoke_in_lots(&mut self, sync_state: &mut State, mut people: &[ExternalId]) {
+        let Self {
+            run,
+            state,
+            options,
+        } = self;
+        if people.len() > LOTS * MOST_SUSPECTS {
+            return;
+        }
+        let noticed = Noticed {
+            at: options.seen.unwrap_or_else(Timestamp::now),
+            changed: None,
+        };
+        while !people.is_empty() {
+            let (lot, waiting) = people.split_at(MOST_SUSPECTS.min(people.len()));
+            let suspects = Suspects {
+                noticed,
+                people: lot.to_vec(),
+                waiting: waiting.to_vec(),
+            };
+            run.revoke_beside_run(state, sync_state, options.stop, &suspects)
+                .await;
+            people = waiting;
         }
     }
 }

@@ -44,7 +44,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const CONFIRM: Duration = Duration::from_secs(15);
 /// So many people who seem to have left are looked at together. More than that since a whole run began are looked at in
 /// lots, and make a run come early as well.
-const MOST_SUSPECTS: usize = 20;
+pub const MOST_SUSPECTS: usize = 20;
 /// More than so many who wait are a matter for a run alone.
 const MOST_WAITING: usize = 500;
 /// So many are known by their ids while an undo is made, to give nothing back to them.

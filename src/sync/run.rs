@@ -352,6 +352,14 @@ pub trait Beside: Send {
         state: &'s mut State,
         reading: BoxFuture<'s, ()>,
     ) -> BoxFuture<'s, ()>;
+
+    /// Revokes whoever of these people certainly left, by [`run_fast_lane`](crate::sync::run_fast_lane) with
+    /// `state`: their IDs in the directory, without a prefix.
+    fn revoke<'s>(
+        &'s mut self,
+        state: &'s mut State,
+        people: &'s [ExternalId],
+    ) -> BoxFuture<'s, ()>;
 }
 
 /// Nothing else is done.
@@ -360,6 +368,10 @@ pub struct Alone;
 impl Beside for Alone {
     fn read<'s>(&'s mut self, _: &'s mut State, reading: BoxFuture<'s, ()>) -> BoxFuture<'s, ()> {
         reading
+    }
+
+    fn revoke<'s>(&'s mut self, _: &'s mut State, _: &'s [ExternalId]) -> BoxFuture<'s, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -493,6 +505,7 @@ impl Planning<'_> {
         if state.revoked_meanwhile.len() > seen {
             organization = self.read_organization_again(state, beside).await?;
         }
+        let mut were_looked_at = false;
         let worked = loop {
             let compared = self.compare(state, &roster, &organization, comparison, beside);
             match compared.await? {
@@ -501,6 +514,17 @@ impl Planning<'_> {
                     let Some(why) = why else {
                         break *worked;
                     };
+                    // A whole read may take minutes, and hold up the directory for others meanwhile.
+                    let leavers = self.leavers(state, &worked.guarded);
+                    if !leavers.is_empty() && !std::mem::replace(&mut were_looked_at, true) {
+                        let before = state.revoked_meanwhile.len();
+                        beside.revoke(state, &leavers).await;
+                        if state.revoked_meanwhile.len() > before {
+                            organization = self.read_organization_again(state, beside).await?;
+                            comparison = Comparison::default();
+                            continue;
+                        }
+                    }
                     tracing::info!(%why, "the directory is read as a whole before anything is decided");
                     let started = Instant::now();
                     let reading = options.unless_stopped(Box::pin(self.read_all()));
@@ -557,6 +581,21 @@ impl Planning<'_> {
             confirms: confirmed,
             ..self.planned(report, organization, version, made)
         })
+    }
+
+    /// Whom the fast lane may be certain of, of those who would be revoked on account of a directory that wasn't read
+    /// whole: their IDs in it, without a prefix.
+    fn leavers(&self, state: &State, guarded: &GuardedPlan) -> Vec<ExternalId> {
+        let Some(baseline) = &state.baseline else {
+            return vec![];
+        };
+        let prefix = &*self.policy.external_id_prefix;
+        let revoked = guarded.would_be_revoked.iter();
+        revoked
+            .filter_map(|id| id.as_str().strip_prefix(prefix))
+            .filter_map(|id| ExternalId::parse(id).ok())
+            .filter(|id| baseline.member(id).is_some())
+            .collect()
     }
 
     /// Prepares what earlier runs left for a run now.

@@ -280,6 +280,10 @@ impl Beside for Leaving<'_> {
         }
         .boxed()
     }
+
+    fn revoke<'s>(&'s mut self, _: &'s mut State, _: &'s [ExternalId]) -> BoxFuture<'s, ()> {
+        unreachable!("everything is read")
+    }
 }
 
 /// A scene with a group, in which a newcomer waits for an invitation.

@@ -7,19 +7,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use directory_sync::directory::ExternalId;
 use directory_sync::organization::OrganizationClient;
 use directory_sync::source::ldap::{Bind, LdapSource};
 use directory_sync::source::{
-    KeptDirectories, ReadProgress, Reading, Source, SourceError, Step, Update, Version,
+    KeptDirectories, LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Update, Version,
 };
 use directory_sync::sync::plan::Kind;
+use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::Mode;
+use directory_sync::sync::run::{Beside, RunOptions, State, plan_beside};
+use directory_sync::sync::run_fast_lane;
 use futures::future::BoxFuture;
 use simulators::lab::{Ldif, Person, Slapd, SlapdOptions};
 use simulators::ldap_proxy::{LdapProxy, MessageFault};
 use simulators::organization::{Config, SimulatedOrganization, Status};
+use tokio_util::sync::CancellationToken;
 
-use crate::world::{NO_RETRY, SUFFIX, Sync, address, client, email, source_as, source_with};
+use crate::world::{
+    NO_RETRY, SUFFIX, Sync, address, client, email, policy, source_as, source_with,
+};
 
 /// A source that keeps what it read, and counts how it was read.
 struct Counting {
@@ -74,6 +81,13 @@ impl Source for Counting {
 
     fn forget(&self) {
         self.inner.forget();
+    }
+
+    fn check_leaver<'a>(
+        &'a self,
+        id: &'a ExternalId,
+    ) -> BoxFuture<'a, Result<LeaverCheck, SourceError>> {
+        self.inner.check_leaver(id)
     }
 
     fn check<'a>(&'a self) -> BoxFuture<'a, Vec<Step>> {
@@ -232,6 +246,110 @@ async fn a_run_reads_what_has_changed_until_something_would_be_taken() {
     let report = sync.run().await.unwrap();
     assert_eq!(report.applied.get(Kind::Restore), 1);
     assert_eq!(source.take(), CHANGES);
+}
+
+/// Revokes whom a run itself finds to have left, and notes who that was to be.
+struct FastLane<'a> {
+    sides: &'a Sides,
+    found: Vec<ExternalId>,
+    is_certain: bool,
+}
+
+impl FastLane<'_> {
+    async fn revoke_found(&mut self, state: &mut State, people: &[ExternalId]) {
+        self.found.extend(people.iter().cloned());
+        if !self.is_certain {
+            return;
+        }
+        let Sides { source, client, .. } = self.sides;
+        let (progress, stop) = (Progress::default(), CancellationToken::new());
+        let options = RunOptions::new(&progress, &stop);
+        let policy = policy();
+        let planned = run_fast_lane::plan(source, client, &policy, state, &options, people).await;
+        let planned = planned.unwrap().unwrap();
+        planned.record(state);
+        planned.apply(state, &options).await.unwrap();
+    }
+}
+
+impl Beside for FastLane<'_> {
+    fn read<'s>(&'s mut self, _: &'s mut State, reading: BoxFuture<'s, ()>) -> BoxFuture<'s, ()> {
+        reading
+    }
+
+    fn revoke<'s>(
+        &'s mut self,
+        state: &'s mut State,
+        people: &'s [ExternalId],
+    ) -> BoxFuture<'s, ()> {
+        Box::pin(self.revoke_found(state, people))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_a_run_finds_to_have_left_is_revoked_by_the_fast_lane_before_everything_is_read() {
+    let slapd = slapd(8);
+    let sides = Sides::start(address(&slapd)).await;
+    let (policy, mut state) = (policy(), State::default());
+    let access = |uid: &str| with_access(&sides.organization).0.contains(&email(uid));
+    let mut lane = FastLane {
+        sides: &sides,
+        found: vec![],
+        is_certain: true,
+    };
+    let block = |uid: &str| slapd.modify(&set(uid, "employeeType", "blocked")).unwrap();
+    let run = async |state: &mut State, lane: &mut FastLane<'_>| {
+        let (progress, stop) = (Progress::default(), CancellationToken::new());
+        let options = RunOptions {
+            keeps_baseline: true,
+            ..RunOptions::new(&progress, &stop)
+        };
+        let both = (&sides.source as &dyn Source, &sides.client, &policy);
+        let planned = plan_beside(both, state, &options, lane).await.unwrap();
+        planned.apply(state, &options).await.unwrap()
+    };
+    for _ in 0..2 {
+        run(&mut state, &mut lane).await;
+    }
+    sides.source.take();
+
+    block("p1");
+    let report = run(&mut state, &mut lane).await;
+    assert_eq!(report.applied.total(), 0, "nothing is left to do");
+    assert_eq!(sides.source.take(), CHANGES);
+    assert_eq!((lane.found.len(), access("p1")), (1, false));
+    let report = run(&mut state, &mut lane).await;
+    assert_eq!(report.applied.total(), 0);
+    assert_eq!(sides.source.take(), CHANGES, "it confirms that");
+
+    // What else is taken waits for the whole read, and the leaver doesn't.
+    block("p2");
+    slapd.modify(&delete("p3")).unwrap();
+    let report = run(&mut state, &mut lane).await;
+    assert_eq!(report.applied.get(Kind::Remove), 1);
+    assert_eq!(report.applied.total(), 1);
+    assert_eq!(sides.source.take(), BOTH);
+    assert_eq!(lane.found.len(), 2);
+    assert!(!access("p2") && !access("p3"));
+    run(&mut state, &mut lane).await;
+    sides.source.take();
+
+    // Whoever the fast lane isn't certain of is left to the whole read.
+    lane.is_certain = false;
+    block("p4");
+    let report = run(&mut state, &mut lane).await;
+    assert_eq!(report.applied.get(Kind::Revoke), 1);
+    assert_eq!(sides.source.take(), BOTH);
+    assert_eq!(lane.found.len(), 3, "it was asked once");
+
+    // Whom no whole run knew for certain the fast lane can't revoke, and isn't asked for.
+    run(&mut state, &mut lane).await;
+    sides.source.take();
+    state.baseline = None;
+    block("p5");
+    let report = run(&mut state, &mut lane).await;
+    assert_eq!(report.applied.get(Kind::Revoke), 1);
+    assert_eq!((sides.source.take(), lane.found.len()), (BOTH, 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

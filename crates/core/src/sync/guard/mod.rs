@@ -21,7 +21,7 @@ use crate::problem::{Problem, ProblemReason};
 use crate::sync::history::CollectionAccess;
 use crate::sync::incremental::{NeedsCompleteRead, needs_complete_read};
 use crate::sync::ledger::{Hold, LARGE_APPROVAL_MAX, Ledger, Limited};
-use crate::sync::plan::{Action, Change, GroupAction, MemberAction, Plan};
+use crate::sync::plan::{Action, Change, GroupAction, Kind, MemberAction, Plan};
 use crate::sync::policy::Policy;
 
 /// A plan split in two: what goes ahead, and what is held.
@@ -42,6 +42,8 @@ pub struct GuardedPlan {
     pub(crate) raised: Vec<(Limited, usize)>,
     /// Why the plan can't be made of a directory that wasn't read whole. Nothing of it goes ahead then.
     pub needs_complete_read: Option<NeedsCompleteRead>,
+    /// Who would be revoked by it: the fast lane, which reads their own entries, needn't wait for that read.
+    pub would_be_revoked: Vec<ExternalId>,
 }
 
 /// A value that passed the guard. Only the guard makes one.
@@ -738,6 +740,9 @@ pub fn guard(
     let reasons = weigh::weigh(&plan, policy, &ledger);
     let objection = needs_complete_read(&plan);
     if let Some(why) = objection.or_else(|| held_incremental(&plan, reasons.is_empty())) {
+        let revoked = plan.changes.iter();
+        let revoked = revoked.filter(|change| change.kind() == Kind::Revoke);
+        let would_be_revoked = revoked.map(|change| change.external_id().clone()).collect();
         plan.changes.clear();
         return GuardedPlan {
             raised: vec![],
@@ -747,6 +752,7 @@ pub fn guard(
             digest: removals.digest(),
             removals,
             needs_complete_read: Some(why),
+            would_be_revoked,
         };
     }
     if reasons.is_empty() {
@@ -758,6 +764,7 @@ pub fn guard(
             digest: removals.digest(),
             removals,
             needs_complete_read: None,
+            would_be_revoked: vec![],
         };
     }
     let hold = ledger.hold(reasons.held(&plan));
@@ -771,6 +778,7 @@ pub fn guard(
             digest,
             removals,
             needs_complete_read: None,
+            would_be_revoked: vec![],
         };
     }
     if let Some(Approval { digest: named }) = approval
@@ -828,6 +836,7 @@ pub fn guard(
         digest,
         removals,
         needs_complete_read: None,
+        would_be_revoked: vec![],
     }
 }
 
