@@ -1,7 +1,7 @@
 //! Changes that are noticed between two reads, and one person read alone.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use directory_sync::api::spec::ActiveDirectorySecurity;
 use directory_sync::directory::{AccountState, ExternalId};
@@ -164,6 +164,46 @@ async fn where_the_controller_tells_of_no_changes_it_is_asked_for_the_number_of_
     // After the bind and the root entry.
     proxy.arm(2, LdapFault::Says(53, "too many notifications"));
     changes_are_noticed(&source, &unit, &ann, how).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_people_leave_whose_notices_do_not_come_the_controller_is_asked_more_often() {
+    needs_samba!();
+    let _changing = changing().await;
+    let people = ["ann", "bob", "cid", "dot"].map(|who| format!("{who}Eager"));
+    let unit = own_unit("Eager", |ldif, unit| {
+        for who in &people {
+            let person = User {
+                mail: Some(format!("{who}@eager.example")),
+                ..User::new(who)
+            };
+            person.add_to(ldif, unit);
+        }
+    });
+    let proxy = proxy().await;
+    let mut settings = through(&proxy, &unit);
+    settings.poll_interval = Duration::from_secs(8);
+    let how = WatchMethod::Poll(settings.poll_interval);
+    let source = source(settings);
+    full(&source).await.unwrap();
+    proxy.arm(2, LdapFault::Says(53, "too many notifications"));
+    watching(&source, async |told| {
+        told.until("watching", |told| told.methods().last() == Some(&how))
+            .await;
+        let leavers = |told: &Told| {
+            let hints = told.hints();
+            hints.iter().filter(|hint| hint.leaver.is_some()).count()
+        };
+        for (at, who) in people.iter().enumerate() {
+            let change = replace(who, &unit, "userAccountControl", "546");
+            let disabled = Instant::now();
+            domain().modify_by_ldap(&change).unwrap();
+            told.until("a leaver", |told| leavers(told) > at).await;
+            let took = disabled.elapsed();
+            assert!(at == 0 || took < SOON, "{who} after {took:?}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

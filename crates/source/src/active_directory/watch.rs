@@ -42,6 +42,10 @@ const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// Between two questions because of notices: a domain in which others change all the time isn't asked all
 /// the time.
 const BETWEEN: Duration = Duration::from_secs(5);
+/// Where a question tells first that somebody seems to have left, because no notice does or because it is late (those
+/// of Samba are, by up to five seconds), the next ones come so quickly, for so long: more may be leaving.
+const EAGER: Duration = Duration::from_secs(1);
+const WHILE_LEAVING: Duration = Duration::from_secs(60);
 
 /// Where the controller of the last read stood when that began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,18 +135,26 @@ impl Watch<'_> {
         } else {
             self.observer.watching(WatchMethod::Stream);
         }
+        let mut eager_until = Instant::now();
         loop {
             let now = session.root.usn().ok_or(None)?;
             if now < known || session.root.service != service {
                 self.observer.changed(Hint::default());
-            } else if now > known {
-                self.tell_of_changes(&mut session, known + 1, &mut notices.told)
-                    .await?;
+            } else if now > known
+                && self
+                    .tell_of_changes(&mut session, known + 1, &mut notices.told)
+                    .await?
+            {
+                eager_until = Instant::now() + WHILE_LEAVING;
             }
             known = now;
             notices.told.turn();
             let asked = Instant::now();
-            let mut next = asked + self.settings.poll_interval;
+            let mut next = asked
+                + match asked < eager_until {
+                    true => self.settings.poll_interval.min(EAGER),
+                    false => self.settings.poll_interval,
+                };
             while let Some(search) = &mut notices.search {
                 match search.listen(&mut session.connection, next).await {
                     Ok(Heard::Nothing) => break,
@@ -247,13 +259,14 @@ impl Watch<'_> {
         Taken::Told
     }
 
-    /// Tells of what has changed from this number on, but for what was told by notices.
+    /// Tells of what has changed from this number on, but for what was told by notices. Whether somebody seems to have
+    /// left by that.
     async fn tell_of_changes(
         &self,
         session: &mut Session,
         first: u64,
         told: &mut ToldChanges,
-    ) -> Result<(), ActiveDirectoryFailure> {
+    ) -> Result<bool, ActiveDirectoryFailure> {
         let (builder, progress) = (Mutex::new(DirectoryBuilder::new()), ReadProgress::default());
         let reader = Reader::new(self.settings, &session.root.domain, &builder, &progress);
         let filter = format!("(&(objectCategory=group)(uSNChanged>={first}))");
@@ -293,14 +306,15 @@ impl Watch<'_> {
             })
             .await?;
         }
+        let is_leaving = changed.iter().any(|hint| hint.leaver.is_some());
         if changed.len() >= MOST_CHANGED {
             self.observer.changed(Hint::default());
-            return Ok(());
+        } else {
+            changed
+                .into_iter()
+                .for_each(|hint| self.observer.changed(hint));
         }
-        changed
-            .into_iter()
-            .for_each(|hint| self.observer.changed(hint));
-        Ok(())
+        Ok(is_leaving)
     }
 }
 
