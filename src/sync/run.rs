@@ -590,8 +590,8 @@ impl Planning<'_> {
             return vec![];
         };
         let prefix = &*self.policy.external_id_prefix;
-        let revoked = guarded.would_be_revoked.iter();
-        revoked
+        let leavers = guarded.leavers.iter();
+        leavers
             .filter_map(|id| id.as_str().strip_prefix(prefix))
             .filter_map(|id| ExternalId::parse(id).ok())
             .filter(|id| baseline.member(id).is_some())

@@ -82,6 +82,36 @@ fn who_is_gone_or_disabled_loses_nothing_before_everything_was_read() {
 }
 
 #[test]
+fn the_fast_lane_hears_of_disabled_people_alone_and_of_nobody_where_a_limit_would_hold_anything() {
+    let before = organization()
+        .member("ann", "ann@example.com")
+        .member("ben", "ben@example.com")
+        .member("cid", "cid@example.com")
+        .member("dot", "dot@example.com");
+    let others = directory()
+        .person("ann", "ann@example.com")
+        .person("dot", "dot@example.com");
+    // Ben is disabled, and Cid gone.
+    let directory = others.disabled("ben", "ben@example.com");
+    let heard = |policy: &Policy| {
+        let read_now = people(&["ben"]);
+        let guarded = Run::default().plan_incremental(&directory, read_now, &before, policy);
+        assert_eq!(kinds(&guarded), []);
+        guarded.leavers
+    };
+    assert_eq!(heard(&generous()), [id("ben")]);
+    let limits: [fn(&mut Policy); 2] = [
+        |policy| policy.offboarding.disabled_limit = Limit::Count(0),
+        |policy| policy.offboarding.limit = Limit::Count(0),
+    ];
+    for limit in limits {
+        let mut policy = generous();
+        limit(&mut policy);
+        assert_eq!(heard(&policy), []);
+    }
+}
+
+#[test]
 fn who_is_in_a_group_is_said_by_the_group() {
     let directory = directory()
         .person("ann", "ann@example.com")

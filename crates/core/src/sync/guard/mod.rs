@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use super::fingerprint::{Digest, Fingerprint, FingerprintSet};
 pub(in crate::sync) use split::{Kept, keep_ids};
 
-use crate::directory::ExternalId;
+use crate::directory::{Evidence, ExternalId};
 use crate::problem::{Problem, ProblemReason};
 use crate::sync::history::CollectionAccess;
 use crate::sync::incremental::{NeedsCompleteRead, needs_complete_read};
@@ -42,8 +42,9 @@ pub struct GuardedPlan {
     pub(crate) raised: Vec<(Limited, usize)>,
     /// Why the plan can't be made of a directory that wasn't read whole. Nothing of it goes ahead then.
     pub needs_complete_read: Option<NeedsCompleteRead>,
-    /// Who would be revoked by it: the fast lane, which reads their own entries, needn't wait for that read.
-    pub would_be_revoked: Vec<ExternalId>,
+    /// Who would be revoked by it on what their own entries say, if no limit holds anything: the fast lane, which reads
+    /// these entries itself, needn't wait for that read.
+    pub leavers: Vec<ExternalId>,
 }
 
 /// A value that passed the guard. Only the guard makes one.
@@ -740,9 +741,10 @@ pub fn guard(
     let reasons = weigh::weigh(&plan, policy, &ledger);
     let objection = needs_complete_read(&plan);
     if let Some(why) = objection.or_else(|| held_incremental(&plan, reasons.is_empty())) {
-        let revoked = plan.changes.iter();
-        let revoked = revoked.filter(|change| change.kind() == Kind::Revoke);
-        let would_be_revoked = revoked.map(|change| change.external_id().clone()).collect();
+        let leavers = match reasons.is_empty() {
+            true => leavers(&plan),
+            false => vec![],
+        };
         plan.changes.clear();
         return GuardedPlan {
             raised: vec![],
@@ -752,7 +754,7 @@ pub fn guard(
             digest: removals.digest(),
             removals,
             needs_complete_read: Some(why),
-            would_be_revoked,
+            leavers,
         };
     }
     if reasons.is_empty() {
@@ -764,7 +766,7 @@ pub fn guard(
             digest: removals.digest(),
             removals,
             needs_complete_read: None,
-            would_be_revoked: vec![],
+            leavers: vec![],
         };
     }
     let hold = ledger.hold(reasons.held(&plan));
@@ -778,7 +780,7 @@ pub fn guard(
             digest,
             removals,
             needs_complete_read: None,
-            would_be_revoked: vec![],
+            leavers: vec![],
         };
     }
     if let Some(Approval { digest: named }) = approval
@@ -836,8 +838,17 @@ pub fn guard(
         digest,
         removals,
         needs_complete_read: None,
-        would_be_revoked: vec![],
+        leavers: vec![],
     }
+}
+
+/// Who is revoked on what their own entries say.
+fn leavers(plan: &Plan) -> Vec<ExternalId> {
+    let is_leaver = |change: &&Change| {
+        change.kind() == Kind::Revoke && matches!(change.evidence(), Some(Evidence::Disabled(_)))
+    };
+    let leaving = plan.changes.iter().filter(is_leaver);
+    leaving.map(|change| change.external_id().clone()).collect()
 }
 
 /// Why a plan of a directory that wasn't read whole isn't made where a limit holds something.
