@@ -18,6 +18,8 @@ use crate::LATENCY;
 const TEAM: u32 = 20;
 /// Who reads the domain.
 const READER: &str = "reader";
+/// So many changes lie between its people and the first read of a domain.
+const NUMBERS: usize = 150;
 
 /// Which kind of directory, by its name in a spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +100,16 @@ impl Directory {
                     people: people as usize,
                     team: TEAM as usize,
                 };
-                Server::ActiveDirectory(Box::new(samba.crowd(crowd).start()?))
+                let samba = samba.crowd(crowd).start()?;
+                // All of them were made under one number, where in a domain that grew each has its own.
+                let reader = format!("CN={READER},CN=Users,{}", Samba::DOMAIN);
+                let later: String = (0..NUMBERS)
+                    .map(|at| {
+                        format!("dn: {reader}\nchangetype: modify\nreplace: info\ninfo: {at}\n\n")
+                    })
+                    .collect();
+                samba.modify_by_ldap(&later)?;
+                Server::ActiveDirectory(Box::new(samba))
             }
             Kind::EntraId => {
                 let config = simulators::entra_id::Config {

@@ -126,7 +126,12 @@ pub async fn begin(
     let (builder, progress) = (Mutex::default(), ReadProgress::default());
     let reader = Reader::new(settings, &domain, &builder, &progress);
     let changed = changed_entries(&reader, &mut session.connection, first(usn)).await;
-    // If there is more to it, the read that follows says so.
+    let changed = changed.inspect_err(|Doubt(why)| {
+        tracing::info!(
+            why,
+            "the directory isn't kept: the next run reads everything, too"
+        );
+    });
     let changed = changed.ok()?;
     let controller = Controller {
         service: session.root.service.clone(),
