@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::complete::Complete;
 use crate::directory::{Directory, ExternalId, Incremental};
 use crate::fault::FaultKind;
-use crate::organization::model::Organization;
+use crate::organization::model::{MemberStatus, Organization};
 use crate::organization::{OrganizationClient, OrganizationError};
 use crate::problem::Problems;
 use crate::schedule::Schedule;
@@ -505,7 +505,7 @@ impl Planning<'_> {
         if state.revoked_meanwhile.len() > seen {
             organization = self.read_organization_again(state, beside).await?;
         }
-        let mut were_looked_at = false;
+        let (mut were_looked_at, mut some_stay) = (false, false);
         let worked = loop {
             let compared = self.compare(state, &roster, &organization, comparison, beside);
             match compared.await? {
@@ -518,11 +518,18 @@ impl Planning<'_> {
                     let leavers = self.leavers(state, &worked.guarded);
                     if !leavers.is_empty() && !std::mem::replace(&mut were_looked_at, true) {
                         let before = state.revoked_meanwhile.len();
-                        beside.revoke(state, &leavers).await;
+                        let (people, members): (Vec<_>, HashSet<_>) = leavers.into_iter().unzip();
+                        beside.revoke(state, &people).await;
                         if state.revoked_meanwhile.len() > before {
                             organization = self.read_organization_again(state, beside).await?;
                             comparison = Comparison::default();
-                            continue;
+                            let stay = with_access(&organization, &members);
+                            if stay.is_empty() {
+                                continue;
+                            }
+                            // Both sides are read after what failed: this run decides about them.
+                            some_stay = true;
+                            state.revoked_meanwhile.retain(|one| !stay.contains(one));
                         }
                     }
                     tracing::info!(%why, "the directory is read as a whole before anything is decided");
@@ -531,7 +538,7 @@ impl Planning<'_> {
                     let (directory, whole) = while_reading(beside, state, reading).await?;
                     self.time(Phase::Read, started.elapsed());
                     (roster, version) = (self.resolve(directory)?, whole);
-                    if state.revoked_meanwhile.len() > seen {
+                    if some_stay || state.revoked_meanwhile.len() > seen {
                         organization = self.read_organization_again(state, beside).await?;
                     }
                     comparison = Comparison::default();
@@ -584,8 +591,8 @@ impl Planning<'_> {
     }
 
     /// Whom the fast lane may be certain of, of those who would be revoked on account of a directory that wasn't read
-    /// whole: their IDs in it, without a prefix.
-    fn leavers(&self, state: &State, guarded: &GuardedPlan) -> Vec<ExternalId> {
+    /// whole: their IDs in it, without a prefix, and their members.
+    fn leavers(&self, state: &State, guarded: &GuardedPlan) -> Vec<(ExternalId, Uuid)> {
         let Some(baseline) = &state.baseline else {
             return vec![];
         };
@@ -594,7 +601,7 @@ impl Planning<'_> {
         leavers
             .filter_map(|id| id.as_str().strip_prefix(prefix))
             .filter_map(|id| ExternalId::parse(id).ok())
-            .filter(|id| baseline.member(id).is_some())
+            .filter_map(|id| baseline.member(&id).map(|member| (id, member)))
             .collect()
     }
 
@@ -927,6 +934,18 @@ fn needs_complete_read(
     let is_known =
         confirmed.is_some_and(|before| !guarded.approved.problems.has_other_than(before));
     (!is_known).then(|| "there are problems that the last whole read hadn't".to_owned())
+}
+
+/// Those of `members` who have access in an organization that can be read.
+fn with_access(organization: &Organization, members: &HashSet<Uuid>) -> HashSet<Uuid> {
+    let Organization::Read(content) = organization else {
+        return HashSet::new();
+    };
+    let there = content.members.iter();
+    there
+        .filter(|one| members.contains(&one.id) && one.status != MemberStatus::Revoked)
+        .map(|one| one.id)
+        .collect()
 }
 
 /// Without those who can't come in: there is no seat for them, or the server can't add them without an

@@ -14,18 +14,21 @@ use directory_sync::source::{
     KeptDirectories, LeaverCheck, ReadProgress, Reading, Source, SourceError, Step, Update, Version,
 };
 use directory_sync::sync::plan::Kind;
+use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::sync::progress::Progress;
 use directory_sync::sync::report::Mode;
 use directory_sync::sync::run::{Beside, RunOptions, State, plan_beside};
 use directory_sync::sync::run_fast_lane;
 use futures::future::BoxFuture;
+use simulators::fault::{Fault, Way, Work};
 use simulators::lab::{Ldif, Person, Slapd, SlapdOptions};
 use simulators::ldap_proxy::{LdapProxy, MessageFault};
 use simulators::organization::{Config, SimulatedOrganization, Status};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{
-    NO_RETRY, SUFFIX, Sync, address, client, email, policy, source_as, source_with,
+    NO_RETRY, SHORT_TIMEOUT, SUFFIX, Sync, address, client, client_with, email, policy, source_as,
+    source_with,
 };
 
 /// A source that keeps what it read, and counts how it was read.
@@ -350,6 +353,120 @@ async fn whoever_a_run_finds_to_have_left_is_revoked_by_the_fast_lane_before_eve
     let report = run(&mut state, &mut lane).await;
     assert_eq!(report.applied.get(Kind::Revoke), 1);
     assert_eq!((sides.source.take(), lane.found.len()), (BOTH, 3));
+}
+
+/// The fast lane of a run, of whose requests one fails.
+struct FailingLane<'a> {
+    sides: &'a Sides,
+    policy: &'a Policy,
+    client: OrganizationClient,
+    fault: Option<Fault>,
+}
+
+impl FailingLane<'_> {
+    async fn revoke_found(&mut self, state: &mut State, people: &[ExternalId]) {
+        let faults = self.sides.organization.faults();
+        self.fault
+            .take()
+            .into_iter()
+            .for_each(|one| faults.inject(one));
+        let (progress, stop) = (Progress::default(), CancellationToken::new());
+        let options = RunOptions::new(&progress, &stop);
+        let (source, policy) = (&self.sides.source, self.policy);
+        let planned =
+            run_fast_lane::plan(source, &self.client, policy, state, &options, people).await;
+        if let Ok(Some(planned)) = planned {
+            planned.record(state);
+            drop(planned.apply(state, &options).await);
+        }
+        faults.clear();
+    }
+}
+
+impl Beside for FailingLane<'_> {
+    fn read<'s>(&'s mut self, _: &'s mut State, reading: BoxFuture<'s, ()>) -> BoxFuture<'s, ()> {
+        reading
+    }
+
+    fn revoke<'s>(
+        &'s mut self,
+        state: &'s mut State,
+        people: &'s [ExternalId],
+    ) -> BoxFuture<'s, ()> {
+        Box::pin(self.revoke_found(state, people))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whomever_the_fast_lane_of_a_run_failed_to_revoke_the_run_itself_revokes() {
+    let slapd = slapd(24);
+    let sides = Sides::start(address(&slapd)).await;
+    let mut policy = policy();
+    // They have room once.
+    policy.offboarding.disabled_limit = Limit::Count(2);
+    let disturbed = client_with(&sides.organization, NO_RETRY, SHORT_TIMEOUT);
+    // It has a token, and knows that members can be read.
+    disturbed.read().await.unwrap();
+    let mut lane = FailingLane {
+        sides: &sides,
+        policy: &policy,
+        client: disturbed,
+        fault: None,
+    };
+    let run = async |state: &mut State, lane: &mut FailingLane<'_>| {
+        let (progress, stop) = (Progress::default(), CancellationToken::new());
+        let options = RunOptions {
+            keeps_baseline: true,
+            ..RunOptions::new(&progress, &stop)
+        };
+        let both = (&sides.source as &dyn Source, &sides.client, &policy);
+        let planned = plan_beside(both, state, &options, lane).await.unwrap();
+        planned.apply(state, &options).await.unwrap()
+    };
+    let leavers = ["p3", "p4"];
+    let everybody: BTreeSet<String> = (0..24).map(|n| email(&format!("p{n}"))).collect();
+    let stay: BTreeSet<String> = everybody
+        .iter()
+        .filter(|one| !leavers.iter().any(|leaver| **one == email(leaver)))
+        .cloned()
+        .collect();
+    for way in Way::ALL.into_iter().chain([Way::Refused]) {
+        let way = match way {
+            Way::TooManyRequests { .. } => Way::TooManyRequests { retry_after: 0 },
+            way => way,
+        };
+        for (work, k) in Work::BOTH
+            .into_iter()
+            .flat_map(|work| (1..=6).map(move |k| (work, k)))
+        {
+            let case = format!("request {k}, {way:?}, work {work:?}");
+            if way == Way::Refused && work == Work::Done {
+                continue;
+            }
+            let mut state = State::default();
+            for _ in 0..2 {
+                run(&mut state, &mut lane).await;
+            }
+            assert_eq!(with_access(&sides.organization).0, everybody, "{case}");
+            let set_all = |value: &str| {
+                let changes: String = leavers
+                    .iter()
+                    .map(|one| set(one, "employeeType", value))
+                    .collect();
+                slapd.modify(&changes).unwrap();
+            };
+            set_all("blocked");
+            lane.fault = Some(Fault::new(way).work(work).on_request(k));
+            let report = run(&mut state, &mut lane).await;
+            let access = with_access(&sides.organization).0;
+            assert!(lane.fault.is_none(), "{case}: it was asked");
+            assert_eq!(access, stay, "{case}: {report:?}");
+            let report = run(&mut state, &mut lane).await;
+            assert_eq!(report.applied.total(), 0, "{case}: {report:?}");
+            set_all("staff");
+            run(&mut state, &mut lane).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
