@@ -46,6 +46,8 @@ const BETWEEN: Duration = Duration::from_secs(5);
 /// of Samba are, by up to five seconds), the next ones come so quickly, for so long: more may be leaving.
 const EAGER: Duration = Duration::from_secs(1);
 const WHILE_LEAVING: Duration = Duration::from_secs(60);
+/// So long after a question told of a change, or longer, a notice of it is known as one.
+const LATE: Duration = Duration::from_secs(10);
 
 /// Where the controller of the last read stood when that began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,8 +150,8 @@ impl Watch<'_> {
                 eager_until = Instant::now() + WHILE_LEAVING;
             }
             known = now;
-            notices.told.turn();
             let asked = Instant::now();
+            notices.told.turn(asked);
             let mut next = asked
                 + match asked < eager_until {
                     true => self.settings.poll_interval.min(EAGER),
@@ -327,11 +329,12 @@ struct Notices {
 }
 
 /// The numbers of the changes that were told of, by notices or because they were asked for: whatever comes in
-/// both ways is told once. Those since the last question but one are kept.
+/// both ways is told once. Each is kept for [`LATE`] and as long again at most.
 #[derive(Default)]
 struct ToldChanges {
     since: HashSet<u64>,
     before: HashSet<u64>,
+    turned: Option<Instant>,
 }
 
 impl ToldChanges {
@@ -343,9 +346,13 @@ impl ToldChanges {
         self.since.extend(usn);
     }
 
-    /// The controller was asked.
-    fn turn(&mut self) {
-        self.before = std::mem::take(&mut self.since);
+    /// It is now so late.
+    fn turn(&mut self, now: Instant) {
+        let turned = *self.turned.get_or_insert(now);
+        if now.duration_since(turned) >= LATE {
+            self.before = std::mem::take(&mut self.since);
+            self.turned = Some(now);
+        }
     }
 }
 
@@ -376,4 +383,33 @@ fn hint(reader: &Reader<'_>, entry: Entry<'_>) -> Hint {
 fn leaver(reader: &Reader<'_>, entry: Entry<'_>) -> Option<ExternalId> {
     let user = reader.one_user(entry).ok()??;
     (user.state == AccountState::Disabled).then_some(user.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_that_is_late_tells_nothing_new_however_often_the_controller_is_asked() {
+        let (mut told, began) = (ToldChanges::default(), Instant::now());
+        let mut turn = |told: &mut ToldChanges, seconds: u64| {
+            told.turn(began + Duration::from_secs(seconds));
+        };
+        turn(&mut told, 0);
+        told.add(Some(1));
+        for seconds in 1..=9 {
+            turn(&mut told, seconds);
+            assert!(told.contains(1), "after {seconds} seconds");
+        }
+        told.add(Some(2));
+        turn(&mut told, 10);
+        assert!(told.contains(1) && told.contains(2));
+        turn(&mut told, 19);
+        assert!(told.contains(2));
+        turn(&mut told, 20);
+        assert!(
+            !told.contains(1) && !told.contains(2),
+            "they aren't kept for ever"
+        );
+    }
 }
