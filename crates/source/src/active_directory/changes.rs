@@ -191,7 +191,8 @@ fn is_told(attribute: &str) -> bool {
     let name = attribute.split([';', ':']).next().unwrap_or_default();
     let name = name.trim().to_ascii_lowercase();
     let is_own = name.starts_with(FOR_OWN_USE) || !name.starts_with(VENDORS);
-    let is_number = name.starts_with(|c: char| c.is_ascii_digit());
+    let number = name.strip_prefix("oid.").unwrap_or(&name);
+    let is_number = number.starts_with(|c: char| c.is_ascii_digit());
     is_own && !is_number && !UNTOLD.contains(&&*name)
 }
 
@@ -645,6 +646,7 @@ mod tests {
             "(memberOf=CN=x,DC=y)",
             "(&(a=b)(!(MEMBEROF:1.2.840.113556.1.4.1941:=CN=x,DC=y)))",
             "(1.2.840.113556.1.2.102=*)",
+            "(OID.1.2.840.113556.1.2.102=*)",
             "(a:dn:1.2:=CN=x,DC=y)",
             "(manager=*)",
             "(department=CN=x,DC=y)",
