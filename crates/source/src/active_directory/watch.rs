@@ -392,7 +392,7 @@ mod tests {
     #[test]
     fn a_notice_that_is_late_tells_nothing_new_however_often_the_controller_is_asked() {
         let (mut told, began) = (ToldChanges::default(), Instant::now());
-        let mut turn = |told: &mut ToldChanges, seconds: u64| {
+        let turn = |told: &mut ToldChanges, seconds: u64| {
             told.turn(began + Duration::from_secs(seconds));
         };
         turn(&mut told, 0);
