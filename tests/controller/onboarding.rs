@@ -1,6 +1,5 @@
 //! Invitations that aren't accepted, as days pass: the operator as a process whose clock is moved.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use directory_sync_testing::world::*;
@@ -8,13 +7,27 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use simulators::lab::{clock, or_skip};
 use simulators::organization::{Seats, Status};
+use tempfile::NamedTempFile;
 use tokio::process::Command;
+
+/// What an operator logs, shown where a test fails.
+struct Log(NamedTempFile);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.0.path());
+            eprintln!("the operator's log:\n{}", log.unwrap_or_default());
+        }
+    }
+}
 
 /// Has an operator whose clock is so many hours ahead make the run that is due then; `None` where clocks can't
 /// be moved on this machine.
 async fn run_ahead(world: &World, test: &str, hours: u32) -> Option<()> {
     let variables = or_skip(test, clock::ahead(hours))?;
     let began = Timestamp::now() + SignedDuration::from_hours(hours.into());
+    let log = Log(NamedTempFile::new().unwrap());
     let mut operator = Command::new(env!("CARGO_BIN_EXE_directory-sync"))
         .args(["operator", "--listen", "none"])
         .args(["--watch-namespaces", &world.namespace])
@@ -22,7 +35,7 @@ async fn run_ahead(world: &World, test: &str, hours: u32) -> Option<()> {
         .env("KUBECONFIG", operator_kubeconfig())
         // The servers are on this machine.
         .env("DIRECTORY_SYNC_ALLOWED_NETWORKS", "127.0.0.0/8,::1")
-        .stderr(Stdio::null())
+        .stderr(log.0.reopen().unwrap())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
