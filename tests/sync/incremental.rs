@@ -16,7 +16,7 @@ use directory_sync::source::{
 use directory_sync::sync::plan::Kind;
 use directory_sync::sync::policy::{Limit, Policy};
 use directory_sync::sync::progress::Progress;
-use directory_sync::sync::report::Mode;
+use directory_sync::sync::report::{Mode, Report};
 use directory_sync::sync::run::{Beside, RunOptions, State, plan_beside};
 use directory_sync::sync::run_fast_lane;
 use futures::future::BoxFuture;
@@ -191,6 +191,23 @@ impl Sides {
         Sync::new(&self.source, &self.client)
     }
 
+    /// A run that keeps what the fast lane needs, and may have `lane` revoke people.
+    async fn run_beside(
+        &self,
+        policy: &Policy,
+        state: &mut State,
+        lane: &mut dyn Beside,
+    ) -> Report {
+        let (progress, stop) = (Progress::default(), CancellationToken::new());
+        let options = RunOptions {
+            keeps_baseline: true,
+            ..RunOptions::new(&progress, &stop)
+        };
+        let sides = (&self.source as &dyn Source, &self.client, policy);
+        let planned = plan_beside(sides, state, &options, lane).await.unwrap();
+        planned.apply(state, &options).await.unwrap()
+    }
+
     /// In sync, and with nothing to do again that the first run did.
     async fn settled(&self) -> Sync<'_> {
         let mut sync = self.sync();
@@ -302,14 +319,7 @@ async fn whoever_a_run_finds_to_have_left_is_revoked_by_the_fast_lane_before_eve
     };
     let block = |uid: &str| slapd.modify(&set(uid, "employeeType", "blocked")).unwrap();
     let run = async |state: &mut State, lane: &mut FastLane<'_>| {
-        let (progress, stop) = (Progress::default(), CancellationToken::new());
-        let options = RunOptions {
-            keeps_baseline: true,
-            ..RunOptions::new(&progress, &stop)
-        };
-        let both = (&sides.source as &dyn Source, &sides.client, &policy);
-        let planned = plan_beside(both, state, &options, lane).await.unwrap();
-        planned.apply(state, &options).await.unwrap()
+        sides.run_beside(&policy, state, lane).await
     };
     for _ in 0..2 {
         run(&mut state, &mut lane).await;
@@ -414,14 +424,7 @@ async fn whomever_the_fast_lane_of_a_run_failed_to_revoke_the_run_itself_revokes
         fault: None,
     };
     let run = async |state: &mut State, lane: &mut FailingLane<'_>| {
-        let (progress, stop) = (Progress::default(), CancellationToken::new());
-        let options = RunOptions {
-            keeps_baseline: true,
-            ..RunOptions::new(&progress, &stop)
-        };
-        let both = (&sides.source as &dyn Source, &sides.client, &policy);
-        let planned = plan_beside(both, state, &options, lane).await.unwrap();
-        planned.apply(state, &options).await.unwrap()
+        sides.run_beside(&policy, state, lane).await
     };
     let leavers = ["p3", "p4"];
     let everybody: BTreeSet<String> = (0..24).map(|n| email(&format!("p{n}"))).collect();

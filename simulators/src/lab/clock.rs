@@ -10,7 +10,7 @@ const TRIES: usize = 50;
 /// Variables for a program whose clock shall be so many hours ahead. How long something takes is told as it is.
 ///
 /// # Errors
-/// `faketime` isn't on this machine.
+/// `faketime` isn't on this machine, or doesn't tell where its library is.
 pub fn ahead(hours: u32) -> Result<Vec<(String, String)>, LabError> {
     let faketime = find("faketime")?;
     // It knows where its library is. It ends with an error where another process of its number left a semaphore behind.
